@@ -1,0 +1,1 @@
+"""Everything that writes goes through here: atomic files, checkpoints, hashes, locks."""

@@ -1,0 +1,194 @@
+"""Files that are either whole or absent: write to a temporary name, fsync, rename."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+import signal
+import zipfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from slt_cli.errors import OutOfResources
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# torch.save and safetensors report a full disk in words only.
+_NO_SPACE_WORDS = ("unexpected pos", "No space left", "File too large", "requested and")
+_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: equal content, equal bytes
+_steps_until_kill = int(os.environ.get("SLT_TEST_KILL_AT", "0"))
+
+
+def _kill_point() -> None:
+    """Die by SIGKILL at the n-th call when a test asked for it, to prove nothing is half-written."""
+    global _steps_until_kill
+    if _steps_until_kill:
+        _steps_until_kill -= 1
+        if _steps_until_kill == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+@contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn every form of "disk full" into one `OutOfResources` that names the path."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        full = isinstance(error, OSError) and error.errno in _NO_SPACE
+        if not full and not any(words in str(error) for words in _NO_SPACE_WORDS):
+            raise
+        free = shutil.disk_usage(_existing_parent(path)).free
+        raise OutOfResources(
+            f"no room to write {path.name} ({free / 2**20:.0f} MiB free)",
+            where=str(path),
+            hint="free some space or choose another output folder, then run the same command again",
+        ) from error
+
+
+def _existing_parent(path: Path) -> Path:
+    return next(p for p in (path, *path.absolute().parents) if p.is_dir())
+
+
+def _fsync_dir(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it replaces `path`, on failure it vanishes.
+
+    For libraries that insist on opening their own file (video containers, ONNX). The temporary
+    name keeps the suffix, which such libraries read the format from.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        with disk_errors(path):
+            _kill_point()
+            yield temporary
+            with temporary.open("rb+") as handle:
+                os.fsync(handle.fileno())
+            _kill_point()
+            temporary.replace(path)
+            _kill_point()
+            _fsync_dir(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, whole or not at all. Raises `OutOfResources` on a full disk."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text with Unix line ends, whole or not at all."""
+    write_bytes(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write indented JSON, whole or not at all. NaN is refused, as strict readers would."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays as a compressed `.npz` whose bytes depend on the content only.
+
+    Raises ValueError for object arrays, which could only be stored by pickling them.
+    """
+    buffer = BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
+        for name, array in arrays.items():
+            member = BytesIO()
+            np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+            info = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
+            info.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(info, member.getvalue())
+    write_bytes(path, buffer.getvalue())
+
+
+def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
+    """Append one JSON line and flush it to disk. A torn last line is repaired first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    with disk_errors(path), path.open("ab+") as handle:
+        if handle.tell():
+            handle.seek(-1, os.SEEK_END)
+            if handle.read(1) != b"\n":
+                handle.write(b"\n")
+        handle.write(line)
+        handle.flush()
+        os.fsync(handle.fileno())
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    """Read the complete lines of a JSON-lines file; a line torn by a crash is left out."""
+    if not path.exists():
+        return []
+    records = []
+    for line in path.read_text("utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except ValueError:
+            continue
+    return records
+
+
+@contextmanager
+def staging_dir(parent: Path, name: str) -> Iterator[Path]:
+    """Yield an empty hidden folder inside `parent` that is removed at the end, come what may.
+
+    Folders left behind by processes that no longer live are swept first.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    _sweep(parent)
+    stage = parent / f".stage-{os.getpid()}-{name}"
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir()
+    try:
+        with disk_errors(parent):
+            yield stage
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+
+
+def _sweep(parent: Path) -> None:
+    for stage in parent.glob(".stage-*"):
+        pid = stage.name.split("-")[1]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+def stage_bytes(path: Path, data: bytes) -> None:
+    """Write a file inside a staging folder, where atomicity comes from `move_into`."""
+    path.write_bytes(data)
+
+
+def move_into(staged: Path, final: Path) -> None:
+    """Move a finished staged file to its final name on the same file system, replacing it."""
+    _kill_point()
+    final.parent.mkdir(parents=True, exist_ok=True)
+    staged.replace(final)
+
+
+def replace_dir(stage: Path, final: Path) -> None:
+    """Put a finished staging folder at `final`; an older folder there is replaced, not merged."""
+    old = final.with_name(f".stage-{os.getpid()}-old-{final.name}")
+    _kill_point()
+    if final.exists():
+        final.rename(old)
+    stage.rename(final)
+    _fsync_dir(final.parent)
+    shutil.rmtree(old, ignore_errors=True)
