@@ -1,0 +1,1 @@
+"""Thin Typer commands: parse, load settings, call one pipeline, render. Never imports torch."""

@@ -1,0 +1,203 @@
+"""Turn settings fields into command-line flags, so that both can never disagree."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from slt_cli.cli.console import reporting
+from slt_cli.cli.streams import native_noise_to, open_log
+from slt_cli.pipelines.result import Report, Result
+from slt_cli.settings.load import Loaded, load_settings
+from slt_cli.settings.preset_files import list_presets
+from slt_cli.settings.root import Settings, flag_of, iter_fields, known_keys
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a command body needs besides its positional arguments."""
+
+    loaded: Loaded
+    dry_run: bool
+    report: Report
+
+    @property
+    def settings(self) -> Settings:
+        """The validated settings tree."""
+        return self.loaded.settings
+
+
+@dataclass
+class Outcome:
+    """A command's result and how it is to be printed."""
+
+    result: Result
+    as_json: bool
+    log: Path | None = None
+
+
+def complete_presets(verb: str | None) -> Callable[[str], list[str]]:
+    """Shell completion of preset names."""
+    return lambda incomplete: [p.name for p in list_presets(verb) if p.name.startswith(incomplete)]
+
+
+def complete_keys(incomplete: str) -> list[str]:
+    """Shell completion of `section.key=`."""
+    return [f"{key}=" for key in known_keys() if key.startswith(incomplete)]
+
+
+def settings_command(
+    app: typer.Typer, name: str, *sections: str, presets: str | None = None
+) -> Callable[[Callable[..., Result]], Callable[..., Outcome]]:
+    """Register `body(call, *positional) -> Result` as a command with one flag per setting.
+
+    `sections` are the settings sections whose fields become flags; `presets` is the verb whose
+    presets `--preset` offers, None for commands without presets.
+    """
+
+    def decorate(body: Callable[..., Result]) -> Callable[..., Outcome]:
+        fields = {f"{s}__{n}": f"{s}.{n}" for s, n, _ in iter_fields(*sections)}
+
+        @functools.wraps(body)
+        def command(**values: Any) -> Outcome:
+            common = {key: values.pop(key, None) for key in _COMMON}
+            flags = {fields[key]: values.pop(key) for key in list(values) if key in fields}
+            loaded = load_settings(
+                preset=values.pop("preset", None),
+                config_files=[Path(p) for p in common["config"] or []],
+                environ=os.environ,
+                assignments=common["set_"] or [],
+                flags={key: value or None if value == [] else value for key, value in flags.items()},
+            )
+            return _run(body, loaded, common, values)
+
+        command.__signature__ = _signature(body, sections, presets)  # type: ignore[attr-defined]
+        command.__annotations__ = {
+            p.name: p.annotation for p in command.__signature__.parameters.values()  # type: ignore[attr-defined]
+        }
+        app.command(name)(command)
+        return command
+
+    return decorate
+
+
+def _run(
+    body: Callable[..., Result], loaded: Loaded, common: dict[str, Any], positional: dict[str, Any]
+) -> Outcome:
+    fd, log = (2, None) if common["debug"] else open_log()
+    with reporting(bool(common["quiet"])) as report:
+        for note in loaded.notes:
+            report("note", text=note)
+        with native_noise_to(fd):
+            result = body(Call(loaded, bool(common["dry_run"]), report), **positional)
+    if log is not None:
+        log.unlink(missing_ok=True)
+    return Outcome(result, bool(common["json_"]), log)
+
+
+_COMMON: dict[str, Any] = {
+    "config": Annotated[
+        list[str] | None,
+        typer.Option("--config", "-c", metavar="FILE", help="YAML, JSON or TOML file; repeatable."),
+    ],
+    "set_": Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Set any section.key; repeatable.",
+            autocompletion=complete_keys,
+        ),
+    ],
+    "dry_run": Annotated[
+        bool, typer.Option("--dry-run", help="Check settings and inputs, show the plan, write nothing.")
+    ],
+    "json_": Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")],
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")],
+    "debug": Annotated[bool, typer.Option("--debug", help="Show tracebacks and native messages.")],
+}  # fmt: skip
+
+
+def _signature(
+    body: Callable[..., Result], sections: tuple[str, ...], presets: str | None
+) -> inspect.Signature:
+    own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
+    parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    if presets:
+        option = typer.Option(
+            "--preset", "-p", metavar="NAME", help="Named starting point (slt presets list).",
+            autocompletion=complete_presets(presets),
+        )  # fmt: skip
+        parameters.append(_parameter("preset", Annotated[str | None, option], None))
+    for key, annotation in _COMMON.items():
+        default = False if typing.get_args(annotation)[0] is bool else None
+        parameters.append(_parameter(key, annotation, default))
+    for section, name, field in iter_fields(*sections):
+        parameters.append(_parameter(f"{section}__{name}", _option(section, name, field), None))
+    return inspect.Signature(parameters)
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _option(section: str, name: str, field: Any) -> Any:
+    """The Typer option of one field: text in, checked by Pydantic with everything else."""
+    flag = flag_of(name, field)
+    extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
+    names = [flag] + ([extra["short"]] if "short" in extra else [])
+    panel = f"{section} settings"
+    if field.annotation is bool:
+        both = f"{flag}/--no-{flag[2:]}"
+        names = [both, *names[1:]]
+        return Annotated[
+            bool | None,
+            typer.Option(*names, help=_help(field), rich_help_panel=panel, show_default=False),
+        ]
+    kind = list[str] | None if typing.get_origin(field.annotation) is list else str | None
+    choices = _choices(field.annotation)
+    option = typer.Option(
+        *names, help=_help(field), metavar=_metavar(field.annotation), rich_help_panel=panel,
+        show_default=False,
+        autocompletion=(lambda incomplete: [c for c in choices if c.startswith(incomplete)])
+        if choices else None,
+    )  # fmt: skip
+    return Annotated[kind, option]
+
+
+def _help(field: Any) -> str:
+    default = field.default
+    if default is None or default == []:
+        return str(field.description)
+    if isinstance(default, (tuple, list)):
+        default = ",".join(str(part) for part in default)
+    elif isinstance(default, bool):
+        default = "on" if default else "off"
+    return f"{field.description} \\[{default}]"
+
+
+def _choices(annotation: Any) -> list[str]:
+    if typing.get_origin(annotation) is typing.Literal:
+        return [str(choice) for choice in typing.get_args(annotation)]
+    if typing.get_origin(annotation) is list:
+        return _choices(typing.get_args(annotation)[0])
+    return []
+
+
+def _metavar(annotation: Any) -> str:
+    choices = _choices(annotation)
+    if choices:
+        return "|".join(choices)
+    text = str(annotation)
+    for word, shown in (("tuple", "MIN,MAX"), ("Path", "PATH"), ("float", "NUMBER"), ("int", "INTEGER")):
+        if word in text:
+            return shown
+    return "TEXT"

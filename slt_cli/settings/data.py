@@ -1,0 +1,51 @@
+"""Where the corpus lies and how it becomes batches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import model_validator
+
+from slt_cli.settings.base import Section, setting
+
+Range = tuple[float, float]
+
+
+class DataSettings(Section):
+    """Corpus paths, batching and keypoint augmentation."""
+
+    corpus: Path = setting(
+        Path("corpus"), "corpus folder; sets every data path below at once", flag="--data"
+    )
+    face_dir: Path | None = setting(None, "face crops, if not CORPUS/face")
+    hand_left_dir: Path | None = setting(None, "left-hand crops, if not CORPUS/hand_l")
+    hand_right_dir: Path | None = setting(None, "right-hand crops, if not CORPUS/hand_r")
+    pose_dir: Path | None = setting(None, "pose .npz files, if not CORPUS/pose")
+    keypoints_dir: Path | None = setting(None, "keypoint files, if not CORPUS/keypoints")
+    metadata_csv: Path | None = setting(None, "video_id;texto table, if not CORPUS/meta.csv")
+    gloss_csv: Path | None = setting(None, "gloss table, if not CORPUS/annotations/gloss.csv")
+    train_index: Path | None = setting(None, "training ids, if not CORPUS/index/train.csv")
+    val_index: Path | None = setting(None, "validation ids, if not CORPUS/index/val.csv")
+    test_index: Path | None = setting(None, "test ids, if not CORPUS/index/test.csv")
+    work_dir: Path | None = setting(None, "run folder; work_dirs/<preset> when not given")
+    batch_size: int = setting(8, "clips per training step", ge=1, le=4096)
+    val_batch_size: int = setting(16, "clips per validation batch", ge=1, le=4096)
+    num_workers: int = setting(0, "data-loading processes; 0 loads in the main one", ge=0, le=64)
+    max_target_length: int = setting(64, "longest target text in tokens", ge=4, le=1024)
+    keypoint_scale_range: Range = setting((0.9, 1.1), "random scale of the keypoints (min,max)")
+    keypoint_rotate_range: Range = setting((-10.0, 10.0), "random rotation in degrees (min,max)")
+    keypoint_translate_range: Range = setting(
+        (-0.05, 0.05), "random shift, in shoulder widths (min,max)"
+    )
+    keypoint_resample_range: Range = setting((0.85, 1.15), "random change of speed (min,max)")
+
+    @model_validator(mode="after")
+    def _ranges_are_ordered(self) -> Self:
+        for name in ("scale", "rotate", "translate", "resample"):
+            low, high = getattr(self, f"keypoint_{name}_range")
+            if low > high:
+                raise ValueError(f"keypoint_{name}_range: min {low} is above max {high}")
+            if name in {"scale", "resample"} and low <= 0:
+                raise ValueError(f"keypoint_{name}_range: factors must be above 0, not {low}")
+        return self

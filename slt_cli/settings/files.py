@@ -1,0 +1,91 @@
+"""Read configuration files: YAML 1.2, JSON and TOML, each refused rather than guessed at."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from slt_cli.errors import UsageError
+
+MAX_ALIASES = 100  # an alias bomb needs far more; a hand-written file needs a few
+SUFFIXES = {".yaml", ".yml", ".json", ".toml"}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """Return the mapping in a configuration file.
+
+    Raises `UsageError` for a missing file, a wrong suffix, duplicate keys, tags, NaN or bad syntax.
+    """
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            f"configuration files end in {', '.join(sorted(SUFFIXES))}", where=str(path)
+        )
+    try:
+        text = path.read_text("utf-8-sig")
+    except FileNotFoundError as error:
+        raise UsageError(
+            "no such configuration file", where=str(path), hint="slt presets list"
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot be read: {error}", where=str(path)) from error
+    return parse_config(text, path.suffix.lower(), str(path))
+
+
+def parse_config(text: str, suffix: str, where: str) -> dict[str, Any]:
+    """Parse configuration text of the given suffix; `where` names it in errors."""
+    parse = {".json": _parse_json, ".toml": tomllib.loads}.get(suffix, _parse_yaml)
+    try:
+        value = parse(text)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"not valid {suffix[1:].upper()}: {error}", where=where) from error
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise UsageError(f"must hold sections, not a {type(value).__name__}", where=where)
+    return value
+
+
+def line_of(text: str, section: str, name: str | None) -> int | None:
+    """1-based line on which `section` (or `section.name`) is written, for error messages."""
+    header = re.compile(rf'^\s*[\["\']*{re.escape(section)}["\'\]]*\s*(:|=|$)')
+    entry = re.compile(rf'^\s*["\']?{re.escape(name or "")}["\']?\s*(:|=)')
+    inside = False
+    for number, line in enumerate(text.splitlines(), 1):
+        if header.match(line):
+            inside = True
+            if name is None:
+                return number
+        elif inside and name is not None and entry.match(line):
+            return number
+    return None
+
+
+def _parse_json(text: str) -> Any:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise ValueError(f"key {key!r} is written twice")
+        return dict(pairs)
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not a JSON number")
+
+    return json.loads(text, object_pairs_hook=unique, parse_constant=refuse)
+
+
+def _parse_yaml(text: str) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.events import AliasEvent
+
+    try:
+        events = YAML(typ="safe", pure=True).parse(text)
+        if sum(isinstance(event, AliasEvent) for event in events) > MAX_ALIASES:
+            raise ValueError(f"more than {MAX_ALIASES} aliases")
+        return YAML(typ="safe", pure=True).load(text)
+    except YAMLError as error:
+        raise ValueError(" ".join(str(error).split())[:300]) from error

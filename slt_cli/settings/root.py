@@ -1,0 +1,66 @@
+"""The whole tree: what a configuration file may contain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic.fields import FieldInfo
+
+from slt_cli.settings.base import Section
+from slt_cli.settings.data import DataSettings
+from slt_cli.settings.evaluate import (
+    CheckSettings,
+    DemoSettings,
+    EvalSettings,
+    ExportSettings,
+    TranslateSettings,
+)
+from slt_cli.settings.extract import ExtractSettings
+from slt_cli.settings.model import ModelSettings
+from slt_cli.settings.pretrain import PretrainSettings
+from slt_cli.settings.training import OptimSettings, TrainingSettings
+
+
+class Settings(Section):
+    """Every section. One file may serve all commands: each command reads its own sections."""
+
+    data: DataSettings = DataSettings()
+    model: ModelSettings = ModelSettings()
+    optim: OptimSettings = OptimSettings()
+    training: TrainingSettings = TrainingSettings()
+    extract: ExtractSettings = ExtractSettings()
+    check: CheckSettings = CheckSettings()
+    pretrain: PretrainSettings = PretrainSettings()
+    eval: EvalSettings = EvalSettings()
+    translate: TranslateSettings = TranslateSettings()
+    export: ExportSettings = ExportSettings()
+    demo: DemoSettings = DemoSettings()
+
+
+def section_classes() -> dict[str, type[Section]]:
+    """Section name -> class, in the order of the tree."""
+    return {
+        name: field.annotation
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    }
+
+
+def iter_fields(*sections: str) -> Iterator[tuple[str, str, FieldInfo]]:
+    """Yield (section, field name, field) of the named sections, or of all."""
+    for section, cls in section_classes().items():
+        if not sections or section in sections:
+            for name, field in cls.model_fields.items():
+                yield section, name, field
+
+
+def known_keys() -> list[str]:
+    """Every `section.field`."""
+    return [f"{section}.{name}" for section, name, _ in iter_fields()]
+
+
+def flag_of(name: str, field: FieldInfo) -> str:
+    """The command-line flag of a field: `batch_size` -> `--batch-size`, unless it names its own."""
+    extra = field.json_schema_extra
+    own = extra.get("flag") if isinstance(extra, dict) else None
+    return str(own) if own else "--" + name.replace("_", "-")
