@@ -1,0 +1,1 @@
+"""Corpus to batches: dataset, augmentation, sampler, collation, tokenizer."""

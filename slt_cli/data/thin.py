@@ -1,0 +1,21 @@
+"""Which frames of a long clip are kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def thin_by_time(time_s: npt.NDArray[np.floating], limit: int) -> npt.NDArray[np.int64]:
+    """Indices of at most `limit` frames, spread evenly over time, ends included.
+
+    A clip that is short enough keeps every frame; nothing is ever stretched. With a variable frame
+    rate the frame nearest to each moment is taken once.
+    """
+    num_frames = len(time_s)
+    if num_frames <= limit:
+        return np.arange(num_frames)
+    moments = np.linspace(time_s[0], time_s[-1], limit)
+    right = np.clip(np.searchsorted(time_s, moments), 1, num_frames - 1)
+    left_is_nearer = moments - time_s[right - 1] <= time_s[right] - moments
+    return np.unique(right - left_is_nearer)

@@ -1,0 +1,1 @@
+"""Decoding, scores with signatures, and the files that hold them."""

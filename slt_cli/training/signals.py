@@ -1,0 +1,47 @@
+"""Stop requests: the first signal asks for a clean stop, the second one stops at once."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+
+
+class StopRequest:
+    """Remembers which signal asked for a stop; loops poll it between steps."""
+
+    def __init__(self) -> None:
+        self.signal_number: int | None = None
+
+    def __call__(self) -> int | None:
+        """Number of the signal received, or None."""
+        return self.signal_number
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.signal_number is not None:
+            os._exit(128 + number)
+        self.signal_number = number
+        print("stopping: finishing the step and saving; again to stop now", file=sys.stderr)
+
+
+@contextmanager
+def stop_request() -> Iterator[StopRequest]:
+    """Install the handlers for the duration of the body."""
+    request = StopRequest()
+    previous = {number: signal.signal(number, request._receive) for number in SIGNALS}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def ignore_stop_signals(worker_id: int = 0) -> None:
+    """For data-loading workers: a signal to the whole group must only stop the main process."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
