@@ -31,6 +31,9 @@ class TrainingSettings(Section):
     save_every_steps: int = setting(
         0, "also save last.pt every N updates; 0 saves at the end of each epoch", ge=0, le=10**9
     )
+    best_metric: Literal["loss", "bleu"] = setting(
+        "loss", "what best.pt is best in, on the validation split"
+    )
     generate_every: int = setting(
         5, "translate the validation split every N epochs; the loss is always measured", ge=1, le=10**6
     )

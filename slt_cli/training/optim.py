@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from slt_cli.training.schedules import cosine_schedule, linear_schedule
+
 
 def build_adamw(model: nn.Module, *, lr: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW (Loshchilov & Hutter 2019) over the parameters that are trained."""
@@ -21,12 +23,10 @@ def build_adamw(model: nn.Module, *, lr: float, weight_decay: float) -> torch.op
 
 def lr_at(step: int, total: int, *, peak: float, warmup: int, schedule: str) -> float:
     """Learning rate of update `step` (from 0): linear warm-up, then the schedule down to 0."""
-    import math
-
-    warmup = min(warmup, max(total - 1, 0))
+    warmup = min(warmup, total // 2)
+    start = peak / max(1, warmup)
+    if schedule == "cosine":
+        return cosine_schedule(step, total, peak, 0.0, warmup, start)
     if step < warmup:
-        return peak * (step + 1) / warmup
-    if schedule == "none":
-        return peak
-    done = (step - warmup) / max(1, total - warmup)
-    return peak * (0.5 * (1 + math.cos(math.pi * done)) if schedule == "cosine" else 1 - done)
+        return linear_schedule(step, warmup, start, peak)
+    return peak if schedule == "none" else linear_schedule(step - warmup, total - warmup, peak, 0.0)

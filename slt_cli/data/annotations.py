@@ -1,0 +1,48 @@
+"""Tables of a corpus joined into the records of one split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.corpus.tables import read_gloss_table, read_index, read_meta
+from slt_cli.data.dataset import ClipRecord
+from slt_cli.errors import InputError, UsageError
+
+
+def read_split(corpus: CorpusPaths, split: str) -> list[ClipRecord]:
+    """Records of the clips in `split`.
+
+    Raises `UsageError` naming the missing table and `InputError` for ids without text or keypoints.
+    """
+    missing = missing_tables(corpus, (split,))
+    if missing:
+        raise UsageError(
+            "the corpus is not ready: " + "; ".join(missing), hint="slt validate " + str(corpus.root)
+        )
+    texts = read_meta(corpus.metadata_csv)
+    glosses = read_gloss_table(corpus.gloss_csv) if corpus.gloss_csv.is_file() else {}
+    ids = read_index(corpus.index(split))
+    unknown = [i for i in ids if i not in texts or not corpus.keypoints(i).is_file()]
+    if unknown:
+        raise InputError(
+            f"{len(unknown)} ids have no text or no keypoints: {', '.join(unknown[:5])}",
+            where=str(corpus.index(split)),
+            hint=f"slt validate {corpus.root}",
+        )
+    return [ClipRecord(i, texts[i], tuple(glosses.get(i, ()))) for i in ids]
+
+
+def missing_tables(corpus: CorpusPaths, splits: Sequence[str]) -> list[str]:
+    """What has to be there before these splits can be read, each with what it must hold."""
+    needed = [(corpus.metadata_csv, "a table with the columns video_id;texto")]
+    needed += [(corpus.index(split), "one video_id per line") for split in splits]
+    missing = [f"{path} ({what})" for path, what in needed if not path.is_file()]
+    if not corpus.keypoints_dir.is_dir():
+        missing.append(f"{corpus.keypoints_dir} (run slt extract VIDEO... -o {corpus.root})")
+    return missing
+
+
+def gloss_vocabulary(records: Sequence[ClipRecord]) -> list[str]:
+    """Sorted glosses of the given records; class `i + 1` of the gloss head is entry `i`."""
+    return sorted({gloss for record in records for gloss in record.glosses})

@@ -1,0 +1,56 @@
+"""Crops of a clip as normalised images."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+
+from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.errors import InputError
+
+CROP_FOLDERS = {"face": "face", "hand_left": "hand_l", "hand_right": "hand_r"}
+# Mean and deviation of ImageNet, which the published backbones were trained with.
+MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
+STD = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
+
+
+def read_crops(
+    corpus: CorpusPaths, video_id: str, part: str, frames: npt.NDArray[np.int64], size: int
+) -> npt.NDArray[np.float32]:
+    """(T, 3, size, size) normalised crops of `part` at `frames`. Raises `InputError` for a missing one."""
+    images = np.empty((len(frames), 3, size, size), np.float32)
+    for row, frame in zip(images, frames, strict=True):
+        path = corpus.crop_path(CROP_FOLDERS[part], video_id, int(frame))
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InputError(
+                "crop missing", where=str(path), hint="slt validate CORPUS, then slt extract again"
+            ) from error
+        row[:] = normalise_crop(_decode(data, size))
+    return images
+
+
+def normalise_crop(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """(H, W, 3) bytes to (3, H, W) floats with ImageNet statistics."""
+    return (rgb.transpose(2, 0, 1).astype(np.float32) / 255.0 - MEAN) / STD
+
+
+def resize_crop(rgb: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """Square resize; an image of the right size is returned as it is."""
+    if rgb.shape[0] == size and rgb.shape[1] == size:
+        return rgb
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(rgb).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0))
+
+
+def _decode(data: bytes, size: int) -> npt.NDArray[np.uint8]:
+    if data[:2] == b"\xff\xd8":
+        return resize_crop(simplejpeg.decode_jpeg(data, "RGB"), size)
+    from PIL import Image
+
+    return resize_crop(np.asarray(Image.open(BytesIO(data)).convert("RGB")), size)

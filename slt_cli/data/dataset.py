@@ -1,0 +1,167 @@
+"""Clips of a corpus as training samples."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from torch.utils.data import Dataset
+
+from slt_cli.corpus.clip_files import load_clip_keypoints, load_pose
+from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.data.augment import KeypointAugmentation
+from slt_cli.data.crops import CROP_FOLDERS, read_crops
+from slt_cli.data.sample import ClipSample
+from slt_cli.data.sampler import Item
+from slt_cli.data.thin import thin_by_time
+from slt_cli.data.tokenizer import TextTokenizer
+from slt_cli.landmarks.normalise import normalise_keypoints
+
+CACHE_BYTES = 512 * 2**20
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """The annotation of one clip."""
+
+    video_id: str
+    text: str
+    glosses: tuple[str, ...] = ()
+
+
+@dataclass
+class _Clip:
+    """Normalised points of a whole clip, as cached."""
+
+    points: dict[str, npt.NDArray[np.float32]]
+    valid: dict[str, npt.NDArray[np.bool_]]
+    time_s: npt.NDArray[np.float64]
+    crop_source: npt.NDArray[np.uint8]
+
+    @property
+    def num_bytes(self) -> int:
+        return sum(array.nbytes for array in (*self.points.values(), *self.valid.values()))
+
+
+class ClipDataset(Dataset[ClipSample]):
+    """Samples by (epoch, index): the epoch decides the augmentation, so workers change nothing.
+
+    `streams` are `keypoints`, `pose`, `face`, `hand_left`, `hand_right`. Without `augment` the
+    samples are always the same.
+    """
+
+    def __init__(
+        self,
+        corpus: CorpusPaths,
+        records: Sequence[ClipRecord],
+        *,
+        streams: Sequence[str],
+        tokenizer: TextTokenizer,
+        glosses: Sequence[str],
+        sequence_length: int,
+        image_size: int,
+        pose_landmarks: int,
+        max_target_length: int,
+        augment: KeypointAugmentation | None,
+        seed: int,
+    ) -> None:
+        self.corpus = corpus
+        self.records = list(records)
+        self.streams = tuple(streams)
+        self.tokenizer = tokenizer
+        self.gloss_ids = {gloss: i + 1 for i, gloss in enumerate(glosses)}
+        self.sequence_length = sequence_length
+        self.image_size = image_size
+        self.pose_landmarks = pose_landmarks
+        self.max_target_length = max_target_length
+        self.augment = augment
+        self.seed = seed
+        self._cache: OrderedDict[str, _Clip] = OrderedDict()
+        self._cache_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, item: Item) -> ClipSample:
+        epoch, index = item
+        record = self.records[index]
+        clip = self._clip(record.video_id)
+        rng = np.random.default_rng([self.seed, epoch, index])
+        frames = self._frames(clip.time_s, rng)
+        streams = {name: points[frames] for name, points in clip.points.items()}
+        valid = {name: mask[frames] for name, mask in clip.valid.items()}
+        if self.augment is not None:
+            streams |= self._augmented(streams, rng)
+        for part in CROP_FOLDERS:
+            if part in self.streams:
+                streams[f"crops_{part}"] = read_crops(
+                    self.corpus, record.video_id, part, frames, self.image_size
+                )
+                valid[f"crops_{part}"] = clip.crop_source[list(CROP_FOLDERS).index(part), frames] > 0
+        return ClipSample(
+            record.video_id, streams, valid, record.text,
+            self.tokenizer.encode(record.text, self.max_target_length),
+            [self.gloss_ids[g] for g in record.glosses if g in self.gloss_ids],
+        )  # fmt: skip
+
+    def lengths(self) -> list[int]:
+        """Frames of every clip after thinning, for batches of similar length."""
+        return [
+            min(len(self._clip(record.video_id).time_s), self.sequence_length)
+            for record in self.records
+        ]
+
+    def num_points(self) -> dict[str, int]:
+        """Keypoint part -> points, from the first clip."""
+        clip = self._clip(self.records[0].video_id)
+        prefix = "keypoints_"
+        return {
+            name.removeprefix(prefix): points.shape[1]
+            for name, points in clip.points.items()
+            if name.startswith(prefix)
+        }
+
+    def _frames(self, time_s: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+        kept = thin_by_time(time_s, self.sequence_length)
+        if self.augment is None:
+            return kept
+        played = kept[self.augment.frame_index(len(kept), rng)]
+        return played[thin_by_time(np.arange(len(played), dtype=float), self.sequence_length)]
+
+    def _augmented(
+        self, streams: dict[str, npt.NDArray[np.float32]], rng: np.random.Generator
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        prefix = "keypoints_"
+        parts = {n.removeprefix(prefix): p for n, p in streams.items() if n.startswith(prefix)}
+        if self.augment is None or not parts:
+            return {}
+        return {prefix + name: points for name, points in self.augment.points(parts, rng).items()}
+
+    def _clip(self, video_id: str) -> _Clip:
+        if video_id in self._cache:
+            self._cache.move_to_end(video_id)
+            return self._cache[video_id]
+        clip = self._load(video_id)
+        self._cache[video_id] = clip
+        self._cache_bytes += clip.num_bytes
+        while self._cache_bytes > CACHE_BYTES and len(self._cache) > 1:
+            self._cache_bytes -= self._cache.popitem(last=False)[1].num_bytes
+        return clip
+
+    def _load(self, video_id: str) -> _Clip:
+        stored = load_clip_keypoints(self.corpus.keypoints(video_id))
+        points: dict[str, npt.NDArray[np.float32]] = {}
+        valid: dict[str, npt.NDArray[np.bool_]] = {}
+        if "keypoints" in self.streams:
+            parts = normalise_keypoints(stored)
+            points = {f"keypoints_{name}": part.x for name, part in parts.items()}
+            valid = {f"keypoints_{name}": part.valid for name, part in parts.items()}
+        if "pose" in self.streams:
+            pose = load_pose(self.corpus.pose(video_id))  # (T, 3 * L)
+            pose = pose.reshape(len(pose), -1, 3)[:, : self.pose_landmarks]
+            points["pose"] = np.maximum(pose, 0.0)
+            valid["pose"] = pose[..., 0] >= 0
+        return _Clip(points, valid, stored.time_s, stored.crop_source)

@@ -1,0 +1,279 @@
+"""`slt train`: from a corpus to a run folder."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from slt_cli import __version__
+from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.errors import Diverged, Interrupted, MissingAsset, SltError, UsageError
+from slt_cli.pipelines.result import Plan, Report, Result
+from slt_cli.settings.load import Loaded
+from slt_cli.settings.root import Settings
+from slt_cli.storage.hashes import sha256_json
+from slt_cli.storage.lock import folder_lock
+
+
+def work_dir_of(loaded: Loaded) -> Path:
+    """The run folder: `data.work_dir`, else `work_dirs/<preset>`."""
+    named = (loaded.preset or "run").replace("_", "-")
+    return loaded.settings.data.work_dir or Path("work_dirs") / named
+
+
+def plan_train(loaded: Loaded) -> Result:
+    """What `run_train` would do and what it lacks. Writes nothing."""
+    from slt_cli.builders import corpus_paths
+    from slt_cli.data.annotations import missing_tables, read_split
+
+    corpus, settings = corpus_paths(loaded.settings.data), loaded.settings
+    plan = Plan("train", missing=missing_tables(corpus, ("train", "val")))
+    plan.missing += _missing_files(settings)
+    if plan.missing:
+        plan.steps.append(f"train on {corpus.root}, once what is missing is there")
+    else:
+        counts = {split: len(read_split(corpus, split)) for split in ("train", "val")}
+        plan.facts["clips"] = counts
+        plan.steps.append(f"train on {counts['train']} clips, validate on {counts['val']}")
+    plan.steps.append(f"run {settings.training.epochs} epochs and write {work_dir_of(loaded)}/")
+    return plan.as_result(loaded.overrides())
+
+
+def run_train(loaded: Loaded, report: Report) -> Result:
+    """Train, writing checkpoints and metrics into the run folder.
+
+    Raises `UsageError` when a table is missing or the folder is in use, `Interrupted` after a stop
+    signal (saved), `Diverged` on a non-finite loss.
+    """
+    from slt_cli.training.run_folder import RunFolder
+    from slt_cli.training.signals import stop_request
+
+    folder = RunFolder(work_dir_of(loaded))
+    payload = _resume_payload(folder, loaded) if loaded.settings.training.resume else None
+    if payload is None:
+        folder.refuse_if_used()
+    settings = Settings.model_validate(payload["settings"]) if payload else loaded.settings
+    run = _prepare(settings, payload, report)
+    with folder_lock(folder.path, "the run"), stop_request() as should_stop:
+        if payload is None:
+            folder.write_config(_config(run, loaded))
+        folder.artifacts_path.unlink(missing_ok=True)
+        started = time.monotonic()
+        try:
+            _fit(run, folder, payload, report, should_stop)
+        except (Interrupted, Diverged) as error:
+            folder.finish("interrupted" if isinstance(error, Interrupted) else "diverged")
+            error.hint = error.hint or f"slt train --work-dir {folder.path} --resume"
+            raise
+        folder.finish("completed")
+    return _result(folder, time.monotonic() - started)
+
+
+@dataclass
+class _Run:
+    """Everything a run needs, built once."""
+
+    settings: Settings
+    corpus: CorpusPaths
+    tokenizer: Any
+    glosses: list[str]
+    train: Any
+    val: Any
+    shape: Any
+    backbones: Any
+    fingerprint: str
+
+
+def _missing_files(settings: Settings) -> list[str]:
+    missing = []
+    for part in ("face", "hand_left", "hand_right"):
+        spec = getattr(settings.model, f"{part}_backbone")
+        if part in settings.model.streams and spec.startswith("file::"):
+            path = Path(spec.removeprefix("file::").rpartition(":")[0])
+            if not path.is_file():
+                missing.append(f"{path} (model.{part}_backbone; slt pretrain writes it)")
+    checkpoint = settings.training.init_checkpoint
+    if checkpoint is not None and not checkpoint.is_file():
+        missing.append(f"{checkpoint} (training.init_checkpoint)")
+    return missing
+
+
+def _resume_payload(folder: Any, loaded: Loaded) -> dict[str, Any]:
+    """The last checkpoint of the folder; settings given now must equal the run's."""
+    from slt_cli.settings.load import flat_values
+    from slt_cli.storage.checkpoint import load_checkpoint
+
+    if not folder.last.exists():
+        raise UsageError(
+            "nothing to resume: there is no last.pt", where=str(folder.path), hint="leave --resume out"
+        )
+    payload = load_checkpoint(folder.last)
+    now = flat_values(loaded.settings)
+    then = flat_values(Settings.model_validate(payload["settings"]))
+    free = {"training.resume", "data.work_dir", "data.num_workers", "training.device"}
+    changed = [k for k in loaded.origins if k in now and k not in free and now[k] != then[k]]
+    if changed:
+        lines = "".join(f"\n  {key}: {then[key]} -> {now[key]}" for key in changed)
+        raise UsageError(
+            f"a resumed run keeps its settings; these differ:{lines}", where=str(folder.path),
+            hint="leave them out, or start a new run with --init-checkpoint",
+        )  # fmt: skip
+    moved = {"device": loaded.settings.training.device} if "training.device" in loaded.origins else {}
+    payload["settings"]["training"] |= moved
+    return payload
+
+
+def _prepare(settings: Settings, payload: dict[str, Any] | None, report: Report) -> _Run:
+    from slt_cli.builders import ModelShape, build_dataset, corpus_paths, load_backbones
+    from slt_cli.data.annotations import gloss_vocabulary, read_split
+    from slt_cli.data.tokenizer import TextTokenizer
+    from slt_cli.training.state import seed_everything
+
+    corpus = corpus_paths(settings.data)
+    train_records, val_records = read_split(corpus, "train"), read_split(corpus, "val")
+    seed_everything(settings.training.seed)
+    if payload:
+        tokenizer = TextTokenizer.from_json(payload["tokenizer"])
+        glosses = list(payload["glosses"])
+    else:
+        texts = [record.text for record in train_records]
+        tokenizer = TextTokenizer.train(texts, settings.model.vocab_size)
+        glosses = gloss_vocabulary(train_records) if settings.model.mska_ctc_weight else []
+    train = build_dataset(settings, corpus, train_records, tokenizer, glosses, augment=True)
+    val = build_dataset(settings, corpus, val_records, tokenizer, glosses, augment=False)
+    fingerprint = sha256_json([asdict(r) for r in (*train_records, *val_records)])
+    if payload and payload["fingerprint"] != fingerprint:
+        raise UsageError(
+            "the corpus changed since the run began (ids, texts or glosses)", where=str(corpus.root),
+            hint="start a new run with --init-checkpoint",
+        )  # fmt: skip
+    _warn_infeasible(train, report)
+    backbones = None if payload else load_backbones(settings.model)
+    shape = ModelShape(
+        len(tokenizer), len(glosses), train.num_points(),
+        {part: vit.config for part, vit in (backbones or {}).items()},
+    ) if not payload else ModelShape(**payload["shape"])  # fmt: skip
+    return _Run(settings, corpus, tokenizer, glosses, train, val, shape, backbones, fingerprint)
+
+
+def _warn_infeasible(train: Any, report: Report) -> None:
+    """Name the clips that are too short for their glosses: they get no CTC loss."""
+    short = [
+        record.video_id
+        for record, frames in zip(train.records, train.lengths(), strict=True)
+        if frames < len(record.glosses) + sum(a == b for a, b in zip(record.glosses, record.glosses[1:], strict=False))
+    ]  # fmt: skip
+    if short:
+        names = ", ".join(short[:5]) + (" ..." if len(short) > 5 else "")
+        report("warning", text=f"{len(short)} clips are too short for their glosses: {names}")
+
+
+def _fit(run: _Run, folder: Any, payload: dict[str, Any] | None, report: Report, should_stop: Any) -> None:
+    from slt_cli.builders import build_model, resolve_device
+    from slt_cli.data.loader import TrainLoader
+    from slt_cli.training.loop import fit, parameter_counts
+    from slt_cli.training.optim import build_adamw
+    from slt_cli.training.signals import ignore_stop_signals
+    from slt_cli.training.state import Progress, load_state_dict, state_dict
+    from slt_cli.training.validation import Validator
+
+    settings, device = run.settings, resolve_device(run.settings.training.device)
+    model = build_model(
+        settings.model, run.shape, max_target_length=settings.data.max_target_length,
+        backbones=run.backbones,
+    )  # fmt: skip
+    if payload is None and settings.training.init_checkpoint is not None:
+        _load_weights(model, settings.training.init_checkpoint)
+    model.to(device)
+    optimizer = build_adamw(model, lr=settings.optim.lr, weight_decay=settings.optim.weight_decay)
+    progress = load_state_dict(payload, model, optimizer) if payload else Progress()
+    report("model", **parameter_counts(model))
+    config = _loop_config(settings)
+
+    def save(progress: Progress, best: bool) -> None:
+        folder.save({**_self_contained(run), **state_dict(model, optimizer, progress)}, best=best)
+
+    fit(
+        model, optimizer,
+        TrainLoader(
+            run.train, batch_size=settings.data.batch_size, num_workers=settings.data.num_workers,
+            seed=settings.training.seed, worker_init=ignore_stop_signals,
+        ),
+        config, progress, device=device, save=save,
+        end_of_epoch=Validator(
+            model=model, dataset=run.val, tokenizer=run.tokenizer, glosses=run.glosses, config=config,
+            batch_size=settings.data.val_batch_size, max_length=settings.data.max_target_length,
+            generate_every=settings.training.generate_every, metric=settings.training.best_metric,
+            folder=folder, device=device, report=report,
+        ),
+        report=report, should_stop=should_stop,
+    )  # fmt: skip
+
+
+def _loop_config(settings: Settings) -> Any:
+    from slt_cli.training.loop import LoopConfig
+
+    optim, model = settings.optim, settings.model
+    return LoopConfig(
+        epochs=settings.training.epochs, lr=optim.lr, warmup_steps=optim.warmup_steps,
+        schedule=optim.scheduler, grad_accum_steps=optim.grad_accum_steps,
+        clip_grad_norm=optim.clip_grad_norm, label_smoothing=optim.label_smoothing,
+        translation_weight=model.mska_translation_weight, ctc_weight=model.mska_ctc_weight,
+        save_every_steps=settings.training.save_every_steps,
+    )  # fmt: skip
+
+
+def _self_contained(run: _Run) -> dict[str, Any]:
+    """What a checkpoint carries besides the training state, so that it needs no other file."""
+    return {
+        "kind": "translator",
+        "version": __version__,
+        "settings": run.settings.model_dump(mode="json"),
+        "shape": asdict(run.shape),
+        "tokenizer": run.tokenizer.to_json(),
+        "glosses": run.glosses,
+        "fingerprint": run.fingerprint,
+        "landmarks": run.train.landmarks(),
+    }
+
+
+def _load_weights(model: Any, path: Path) -> None:
+    from slt_cli.storage.checkpoint import load_checkpoint
+
+    if not path.is_file():
+        raise MissingAsset("no such checkpoint", where=str(path), hint="check --init-checkpoint")
+    weights = load_checkpoint(path).get("model")
+    try:
+        model.load_state_dict(weights)
+    except (RuntimeError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"the checkpoint does not fit this model: {str(error).splitlines()[0]}", where=str(path),
+            hint="slt config diff RUN_A RUN_B shows how two runs differ",
+        ) from error  # fmt: skip
+
+
+def _config(run: _Run, loaded: Loaded) -> dict[str, Any]:
+    from importlib.metadata import version
+
+    return {
+        "slt": __version__,
+        "torch": version("torch"),
+        "preset": loaded.preset,
+        "settings": run.settings.model_dump(mode="json"),
+        "overrides": loaded.overrides(),
+        "shape": asdict(run.shape),
+        "fingerprint": run.fingerprint,
+    }
+
+
+def _result(folder: Any, elapsed_s: float) -> Result:
+    metrics = folder.metrics()
+    last = metrics[-1] if metrics else {}
+    scores = [record["bleu"] for record in metrics if record.get("bleu") is not None]
+    return Result(
+        "train", text=str(folder.path), outputs=[folder.best, folder.last],
+        counts={"epochs": len(metrics)},
+        facts={"elapsed_s": round(elapsed_s, 1), "last": last, "val_bleu": scores[-1] if scores else None},
+    )  # fmt: skip
