@@ -47,9 +47,7 @@ def build_vit(model: str, config: Mapping[str, Any] | None = None) -> VisionTran
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"not a description of a vision transformer: {error}") from error
     if model not in VIT_MODELS:
-        raise InputError(
-            f"unknown backbone {model!r}", hint=f"use one of: {', '.join(VIT_MODELS)}"
-        )
+        raise InputError(f"unknown backbone {model!r}", hint=f"use one of: {', '.join(VIT_MODELS)}")
     return VisionTransformer(**VIT_MODELS[model])
 
 
