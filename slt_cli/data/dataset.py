@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,7 @@ from slt_cli.data.sample import ClipSample
 from slt_cli.data.sampler import Item
 from slt_cli.data.thin import thin_by_time
 from slt_cli.data.tokenizer import TextTokenizer
+from slt_cli.errors import InputError
 from slt_cli.landmarks.normalise import normalise_keypoints
 
 CACHE_BYTES = 512 * 2**20
@@ -40,6 +42,7 @@ class _Clip:
     valid: dict[str, npt.NDArray[np.bool_]]
     time_s: npt.NDArray[np.float64]
     crop_source: npt.NDArray[np.uint8]
+    landmarks: dict[str, Any]
 
     @property
     def num_bytes(self) -> int:
@@ -124,6 +127,20 @@ class ClipDataset(Dataset[ClipSample]):
             if name.startswith(prefix)
         }
 
+    def landmarks(self) -> dict[str, Any]:
+        """Layout and estimator of the clips. Raises `InputError` when they differ between clips."""
+        first = self._clip(self.records[0].video_id).landmarks
+        for record in self.records:
+            found = self._clip(record.video_id).landmarks
+            if found != first:
+                raise InputError(
+                    f"clips of different landmarks: {self.records[0].video_id} has {first}, "
+                    f"{record.video_id} has {found}",
+                    where=str(self.corpus.keypoints_dir),
+                    hint="extract the whole corpus with one estimator",
+                )
+        return first
+
     def _frames(self, time_s: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
         kept = thin_by_time(time_s, self.sequence_length)
         if self.augment is None:
@@ -164,4 +181,5 @@ class ClipDataset(Dataset[ClipSample]):
             pose = pose.reshape(len(pose), -1, 3)[:, : self.pose_landmarks]
             points["pose"] = np.maximum(pose, 0.0)
             valid["pose"] = pose[..., 0] >= 0
-        return _Clip(points, valid, stored.time_s, stored.crop_source)
+        landmarks = {"layout": stored.layout, **stored.estimator}
+        return _Clip(points, valid, stored.time_s, stored.crop_source, landmarks)
