@@ -20,7 +20,7 @@ def cosine_schedule(
 ) -> float:
     """Linear warm-up from `start` to `base`, then half a cosine down (or up) to `final`.
 
-    The warm-up takes `warmup` steps and ends on `base`, which the cosine repeats as its first value;
+    The warm-up takes `warmup` steps and ends on `base`, which the cosine repeats first;
     `final` is reached at step `total` and kept (Loshchilov and Hutter 2017, without restarts).
     """
     if step < warmup:

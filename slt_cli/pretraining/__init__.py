@@ -1,0 +1,1 @@
+"""Self-supervised training of image backbones on folders of crops."""
