@@ -21,17 +21,20 @@ class TextTokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], vocab_size: int) -> TextTokenizer:
-        """Learn a unigram vocabulary (Kudo 2018) of at most `vocab_size` pieces from `texts`."""
-        tokenizer = Tokenizer(models.Unigram())
+        """Learn byte-pair merges (Sennrich et al. 2016) up to `vocab_size` pieces from `texts`.
+
+        Byte pairs and not unigrams, because the unigram trainer's result depends on hash order.
+        """
+        tokenizer = Tokenizer(models.BPE(unk_token=UNK))
         tokenizer.normalizer = normalizers.NFC()
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
         )
         tokenizer.decoder = decoders.Metaspace()
-        trainer = trainers.UnigramTrainer(
-            vocab_size=vocab_size, special_tokens=SPECIAL, unk_token=UNK, show_progress=False
+        trainer = trainers.BpeTrainer(
+            vocab_size=vocab_size, special_tokens=SPECIAL, show_progress=False
         )
-        tokenizer.train_from_iterator(sorted(texts), trainer)
+        tokenizer.train_from_iterator(texts, trainer)
         return cls(tokenizer)
 
     @classmethod

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slt_cli.data.thin import thin_by_time
+
+
+def test_a_short_clip_keeps_every_frame() -> None:
+    assert thin_by_time(np.arange(5) / 25, 8).tolist() == [0, 1, 2, 3, 4]
+
+
+def test_a_long_clip_is_spread_evenly_with_both_ends() -> None:
+    assert thin_by_time(np.arange(9) / 25, 5).tolist() == [0, 2, 4, 6, 8]
+
+
+def test_variable_frame_rate_is_spread_over_time_not_over_frames() -> None:
+    # ten frames in the first second, two in the next: the second half must not vanish
+    time_s = np.concatenate([np.linspace(0, 1, 10), [1.5, 2.0]])
+    kept = time_s[thin_by_time(time_s, 5)]
+    assert kept.tolist() == [0.0, time_s[4], 1.0, 1.5, 2.0] or np.diff(kept).max() <= 0.56
+
+
+@given(st.lists(st.floats(0.001, 1.0), min_size=1, max_size=200), st.integers(2, 50))
+def test_frames_are_increasing_few_enough_and_include_the_ends(steps: list[float], limit: int) -> None:
+    time_s = np.cumsum(steps)
+    kept = thin_by_time(time_s, limit)
+    assert len(kept) <= limit or len(time_s) <= limit
+    assert (np.diff(kept) > 0).all()
+    assert (kept[0], kept[-1]) == (0, len(time_s) - 1)
