@@ -1,0 +1,1 @@
+"""Points of the signer: their names, their estimation, and what is computed from them."""

@@ -1,0 +1,154 @@
+"""Layouts: which named points an array of landmarks holds, and what they are used for.
+
+Adding an estimator's layout means adding one entry to `_SPECS`; nothing else knows the numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from itertools import pairwise
+from types import MappingProxyType
+
+from slt_cli.errors import InputError
+from slt_cli.landmarks import layout_tables as tables
+
+STREAMS = ("body", "face", "hand_left", "hand_right")
+"""Streams in the order that they are listed everywhere."""
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """A table of named points.
+
+    `points` are named `COMPONENT.NAME` in the order of the array. `streams` maps `body`, `face`,
+    `hand_left`, `hand_right` to the indices a model reads. `flip[i]` is the point that takes the
+    place of point i in a mirror. `limbs` are pairs of points to connect in a drawing. Left and
+    right are the signer's own. `face_nose` is the face's own point at the tip of the nose.
+    """
+
+    name: str
+    points: tuple[str, ...]
+    streams: Mapping[str, tuple[int, ...]]
+    flip: tuple[int, ...]
+    limbs: tuple[tuple[int, int], ...]
+    face_nose: int
+
+    def index(self, name: str) -> int:
+        """Index of the point `COMPONENT.NAME`. Raises `InputError` naming near ones."""
+        try:
+            return _index_of(self)[name]
+        except KeyError:
+            raise InputError(
+                f"layout {self.name} has no point {name!r}{_nearest(name, self.points)}"
+            ) from None
+
+    def component(self, name: str) -> tuple[int, ...]:
+        """Indices of all points of a component: `POSE`, `FACE`, `LEFT_HAND`, `RIGHT_HAND`."""
+        return tuple(i for i, point in enumerate(self.points) if point.startswith(name + "."))
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Travel between processes by name."""
+        return (get_layout, (self.name,))
+
+
+@dataclass(frozen=True)
+class _Spec:
+    """What differs between layouts. `face_points` counts the face, `nose` numbers its tip."""
+
+    pose: str
+    face_points: int
+    face_stream: Sequence[int]
+    face_chains: Sequence[Sequence[int]]
+    face_mirror: str
+    nose: int
+
+
+_MESH = (tables.MESH_STREAM, tables.MESH_CHAINS, tables.MESH_MIRROR, 1)
+_IBUG = (tables.IBUG_STREAM, tables.IBUG_CHAINS, tables.IBUG_MIRROR, 30)
+_SPECS = {
+    "mediapipe_holistic_543": _Spec(tables.POSE_33, 468, *_MESH),
+    "mediapipe_holistic_553": _Spec(tables.POSE_33, 478, *_MESH),
+    "coco_wholebody_133": _Spec(tables.POSE_23, 68, *_IBUG),
+    "openpose_137": _Spec(tables.POSE_25, 70, *_IBUG),
+}
+LAYOUTS = tuple(_SPECS)
+"""Names of the known layouts."""
+
+
+@cache
+def get_layout(name: str) -> Layout:
+    """The layout of that name. Raises `InputError` with the nearest names."""
+    if name not in _SPECS:
+        raise InputError(
+            f"unknown landmark layout {name!r}{_nearest(name, LAYOUTS)}",
+            hint="known layouts: " + ", ".join(LAYOUTS),
+        )
+    return _build(name, _SPECS[name])
+
+
+def layout_with(num_points: int) -> Layout | None:
+    """The layout that has this many points, or None: how arrays without a name are read."""
+    return next((get_layout(n) for n in LAYOUTS if len(get_layout(n)) == num_points), None)
+
+
+def _build(name: str, spec: _Spec) -> Layout:
+    points = (
+        *(f"POSE.{n}" for n in spec.pose.split()),
+        *(f"FACE.{n}" for n in range(spec.face_points)),
+        *(f"LEFT_HAND.{n}" for n in tables.HAND_21.split()),
+        *(f"RIGHT_HAND.{n}" for n in tables.HAND_21.split()),
+    )
+    at = {point: i for i, point in enumerate(points)}
+    streams = {
+        "body": tuple(at[f"POSE.{n}"] for n in tables.BODY_STREAM.split() if f"POSE.{n}" in at),
+        "face": tuple(at[f"FACE.{n}"] for n in spec.face_stream),
+        "hand_left": tuple(at[f"LEFT_HAND.{n}"] for n in tables.HAND_21.split()),
+        "hand_right": tuple(at[f"RIGHT_HAND.{n}"] for n in tables.HAND_21.split()),
+    }
+    mirror = _mirror(spec.face_mirror)
+    flip = tuple(at[_mirrored(point, mirror)] for point in points)
+    limbs = tuple(_limbs(at, spec))
+    return Layout(name, points, MappingProxyType(streams), flip, limbs, at[f"FACE.{spec.nose}"])
+
+
+def _mirror(pairs: str) -> dict[str, str]:
+    forth = dict(pair.split("-") for pair in pairs.split())
+    return forth | {b: a for a, b in forth.items()}
+
+
+def _mirrored(point: str, face_mirror: Mapping[str, str]) -> str:
+    component, name = point.split(".")
+    if component == "FACE":
+        return f"FACE.{face_mirror.get(name, name)}"
+    return point.replace("LEFT", "\0").replace("RIGHT", "LEFT").replace("\0", "RIGHT")
+
+
+def _limbs(at: Mapping[str, int], spec: _Spec) -> Iterable[tuple[int, int]]:
+    for limb in tables.BODY_LIMBS.split():
+        a, b = (f"POSE.{end}" for end in limb.split("-"))
+        if a in at and b in at:
+            yield at[a], at[b]
+    for hand in ("LEFT_HAND", "RIGHT_HAND"):
+        root = at[f"{hand}.WRIST"]
+        yield from ((root + a, root + b) for a, b in _links(tables.HAND_CHAINS))
+    yield from ((at["FACE.0"] + a, at["FACE.0"] + b) for a, b in _links(spec.face_chains))
+
+
+def _links(chains: Sequence[Sequence[int]]) -> Iterable[tuple[int, int]]:
+    return ((a, b) for chain in chains for a, b in pairwise(chain))
+
+
+@cache
+def _index_of(layout: Layout) -> dict[str, int]:
+    return {point: i for i, point in enumerate(layout.points)}
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, known, n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(near)}?" if near else ""

@@ -1,0 +1,1 @@
+"""Video files: what they say about themselves, and their frames."""
