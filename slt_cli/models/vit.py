@@ -141,7 +141,7 @@ class VisionTransformer(nn.Module):
         if num_registers:
             self.register_tokens = nn.Parameter(torch.zeros(1, num_registers, embed_dim))
         self.patch_embed = PatchEmbed(patch_size, embed_dim)
-        rates = torch.linspace(0, drop_path, depth).tolist()  # deeper layers are dropped more
+        rates = [drop_path * i / max(depth - 1, 1) for i in range(depth)]  # deeper ones drop more
         hidden = mlp_ratio * embed_dim
         self.blocks = nn.ModuleList(
             Block(embed_dim, num_heads, hidden, drop_path=rate, layer_scale=layer_scale)
@@ -169,10 +169,10 @@ class VisionTransformer(nn.Module):
         patches = patches.flatten(1, 2)
         if mask is not None:
             patches = torch.where(mask[..., None], self.mask_token.to(patches.dtype), patches)
-        tokens = torch.cat([self.cls_token.expand(len(patches), -1, -1), patches], dim=1)
+        tokens = torch.cat([self.cls_token.expand(patches.shape[0], -1, -1), patches], dim=1)
         tokens = tokens + self.position_table(height, width)
         if self.num_registers:  # they stand for no place, so they enter after the positions
-            registers = self.register_tokens.expand(len(tokens), -1, -1)
+            registers = self.register_tokens.expand(tokens.shape[0], -1, -1)
             tokens = torch.cat([tokens[:, :1], registers, tokens[:, 1:]], dim=1)
         for block in self.blocks:
             tokens = block(tokens)
