@@ -20,7 +20,9 @@ from slt_cli.settings.root import Settings, iter_fields
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 _Preset = Annotated[
     str | None,
-    typer.Option("--preset", "-p", metavar="NAME", autocompletion=complete_presets(None), help="Preset."),
+    typer.Option(
+        "--preset", "-p", metavar="NAME", autocompletion=complete_presets(None), help="Preset."
+    ),
 ]
 _Config = Annotated[
     list[Path] | None, typer.Option("--config", "-c", metavar="FILE", help="Configuration file.")
@@ -61,13 +63,19 @@ def register(app: typer.Typer) -> None:
 
     @group.command("diff")
     def diff(
-        first: Annotated[str, typer.Argument(metavar="A", help="Run folder, config file or preset.")],
-        second: Annotated[str, typer.Argument(metavar="B", help="Run folder, config file or preset.")],
+        first: Annotated[
+            str, typer.Argument(metavar="A", help="Run folder, config file or preset.")
+        ],
+        second: Annotated[
+            str, typer.Argument(metavar="B", help="Run folder, config file or preset.")
+        ],
         json_: _Json = False,
     ) -> Outcome:
         """Print the settings in which two runs, files or presets differ."""
         a, b = _values_of(first), _values_of(second)
-        changed = {k: {"a": a.get(k), "b": b.get(k)} for k in sorted({*a, *b}) if a.get(k) != b.get(k)}
+        changed = {
+            k: {"a": a.get(k), "b": b.get(k)} for k in sorted({*a, *b}) if a.get(k) != b.get(k)
+        }
         lines = [f"{k}: {json.dumps(v['a'])} -> {json.dumps(v['b'])}" for k, v in changed.items()]
         return Outcome(Result("config diff", text="\n".join(lines), facts=changed), json_)
 

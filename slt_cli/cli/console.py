@@ -88,7 +88,9 @@ def _line(event: str, facts: Mapping[str, Any]) -> str:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    return "  ".join(f"{name} {_value(value)}" for name, value in facts.items() if value is not None)
+    return "  ".join(
+        f"{name} {_value(value)}" for name, value in facts.items() if value is not None
+    )
 
 
 def _value(value: Any) -> str:

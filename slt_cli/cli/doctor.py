@@ -15,7 +15,9 @@ def register(app: typer.Typer) -> None:
 
     @app.command("doctor")
     def doctor(
-        json_: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+        json_: Annotated[
+            bool, typer.Option("--json", help="Print one JSON object on stdout.")
+        ] = False,
     ) -> Outcome:
         """Say what works here: versions, estimators and their models, devices, disk."""
         from slt_cli.pipelines.doctor import run_doctor

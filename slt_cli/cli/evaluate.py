@@ -7,19 +7,21 @@ from typing import Annotated
 
 import typer
 
-from slt_cli.cli.flags import Call, settings_command
+from slt_cli.cli.flags import CORPUS_PATHS, Call, settings_command
 from slt_cli.pipelines.result import Result
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
 
-    @settings_command(app, "eval", "data", "eval")
+    @settings_command(app, "eval", "eval", *CORPUS_PATHS)
     def evaluate(
         call: Call,
         run: Annotated[
             Path | None,
-            typer.Argument(metavar="RUN", help="Run folder or checkpoint; the newest run if omitted."),
+            typer.Argument(
+                metavar="RUN", help="Run folder or checkpoint; the newest run if omitted."
+            ),
         ] = None,
     ) -> Result:
         """Translate a split and score it: BLEU, chrF and WER, each with its signature.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from slt_cli.cli.flags import Call, settings_command
+from slt_cli.cli.flags import CORPUS_PATHS, Call, settings_command
 from slt_cli.pipelines.result import Result
 
 
@@ -20,12 +20,14 @@ def register(app: typer.Typer) -> None:
     def _group() -> None:
         pass
 
-    @settings_command(group, "onnx", "data", "export")
+    @settings_command(group, "onnx", "export", *CORPUS_PATHS)
     def onnx(
         call: Call,
         run: Annotated[
             Path | None,
-            typer.Argument(metavar="RUN", help="Run folder or checkpoint; the newest run if omitted."),
+            typer.Argument(
+                metavar="RUN", help="Run folder or checkpoint; the newest run if omitted."
+            ),
         ] = None,
     ) -> Result:
         """Write encoder and decoder as ONNX with tokenizer and preprocessing, checked on text.

@@ -17,7 +17,8 @@ def register(app: typer.Typer) -> None:
     def extract(
         call: Call,
         inputs: Annotated[
-            list[str] | None, typer.Argument(metavar="VIDEO...", help="Video files or folders of them.")
+            list[str] | None,
+            typer.Argument(metavar="VIDEO...", help="Video files or folders of them."),
         ] = None,
     ) -> Result:
         """Turn sign-language videos into a corpus: face and hand crops, pose, keypoints.

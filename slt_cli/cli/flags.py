@@ -44,6 +44,14 @@ class Outcome:
     log: Path | None = None
 
 
+CORPUS_PATHS = tuple(
+    f"data.{name}"
+    for _, name, _ in iter_fields("data")
+    if name == "corpus" or name.endswith(("_dir", "_csv", "_index")) and name != "work_dir"
+)
+"""The settings that say where a corpus lies."""
+
+
 def complete_presets(verb: str | None) -> Callable[[str], list[str]]:
     """Shell completion of preset names."""
     return lambda incomplete: [p.name for p in list_presets(verb) if p.name.startswith(incomplete)]
@@ -59,8 +67,8 @@ def settings_command(
 ) -> Callable[[Callable[..., Result]], Callable[..., Outcome]]:
     """Register `body(call, *positional) -> Result` as a command with one flag per setting.
 
-    `sections` are the settings sections whose fields become flags; `presets` is the verb whose
-    presets `--preset` offers, None for commands without presets.
+    `sections` are the settings sections, or single `section.field`s, that become flags; `presets`
+    is the verb whose presets `--preset` offers, None for commands without presets.
     """
 
     def decorate(body: Callable[..., Result]) -> Callable[..., Outcome]:
@@ -75,13 +83,16 @@ def settings_command(
                 config_files=[Path(p) for p in common["config"] or []],
                 environ=os.environ,
                 assignments=common["set_"] or [],
-                flags={key: value or None if value == [] else value for key, value in flags.items()},
+                flags={
+                    key: value or None if value == [] else value for key, value in flags.items()
+                },
             )
             return _run(body, loaded, common, values)
 
         command.__signature__ = _signature(body, sections, presets)  # type: ignore[attr-defined]
         command.__annotations__ = {
-            p.name: p.annotation for p in command.__signature__.parameters.values()  # type: ignore[attr-defined]
+            p.name: p.annotation
+            for p in command.__signature__.parameters.values()  # type: ignore[attr-defined]
         }
         app.command(name)(command)
         return command
@@ -197,7 +208,12 @@ def _metavar(annotation: Any) -> str:
     if choices:
         return "|".join(choices)
     text = str(annotation)
-    for word, shown in (("tuple", "MIN,MAX"), ("Path", "PATH"), ("float", "NUMBER"), ("int", "INTEGER")):
+    for word, shown in (
+        ("tuple", "MIN,MAX"),
+        ("Path", "PATH"),
+        ("float", "NUMBER"),
+        ("int", "INTEGER"),
+    ):
         if word in text:
             return shown
     return "TEXT"

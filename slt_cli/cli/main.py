@@ -124,7 +124,9 @@ def _bug(error: Exception, argv: list[str], as_json: bool) -> int:
     else:
         fd, log = open_log()
         os.write(fd, traceback.format_exc().encode("utf-8", "backslashreplace"))
-    summary = f"unexpected {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    summary = (
+        f"unexpected {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    )
     hint = "run again with --debug" + (f", or read {log}" if log else "")
     return _fail(SltError(summary, hint=hint), argv, as_json)
 

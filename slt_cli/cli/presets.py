@@ -44,9 +44,13 @@ def register(app: typer.Typer) -> None:
     @group.command("copy")
     def copy(
         name: _Name,
-        target: Annotated[Path | None, typer.Argument(help="File to write; ./NAME.yaml by default.")] = None,
+        target: Annotated[
+            Path | None, typer.Argument(help="File to write; ./NAME.yaml by default.")
+        ] = None,
         overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file.")] = False,
-        dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be written.")] = False,
+        dry_run: Annotated[
+            bool, typer.Option("--dry-run", help="Only say what would be written.")
+        ] = False,
         json_: _Json = False,
     ) -> Outcome:
         """Copy a preset into a file of your own, for use with --config."""

@@ -11,7 +11,7 @@ from slt_cli.pipelines.result import Result
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
 
-    @settings_command(app, "pretrain", "data", "pretrain", presets="pretrain")
+    @settings_command(app, "pretrain", "pretrain", "data.corpus", presets="pretrain")
     def pretrain(call: Call) -> Result:
         """Train a vision transformer on crops without labels (DINO) and export it for `slt train`.
 

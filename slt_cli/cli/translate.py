@@ -14,7 +14,15 @@ from slt_cli.pipelines.result import Result
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
 
-    @settings_command(app, "translate", "translate", "extract", "eval")
+    @settings_command(
+        app,
+        "translate",
+        "translate",
+        "extract.estimator",
+        "extract.on_damage",
+        "eval.beams",
+        "eval.length_penalty",
+    )
     def translate(
         call: Call,
         videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Video files.")],

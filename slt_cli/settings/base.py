@@ -16,7 +16,12 @@ class Section(BaseModel):
 
 
 def setting(
-    default: Any, description: str, *, flag: str | None = None, short: str | None = None, **rules: Any
+    default: Any,
+    description: str,
+    *,
+    flag: str | None = None,
+    short: str | None = None,
+    **rules: Any,
 ) -> Any:
     """Declare one setting: its default, its bounds and the one sentence used as help everywhere.
 

@@ -14,7 +14,9 @@ class EvalSettings(Section):
     split: Literal["train", "val", "test"] = setting("test", "split to evaluate")
     beams: int = setting(4, "beam width; 1 is greedy", ge=1, le=64)
     length_penalty: float = setting(1.0, "exponent of the length in beam scores", ge=-5, le=5)
-    batch_size: int = setting(16, "clips decoded together; scores do not depend on it", ge=1, le=4096)
+    batch_size: int = setting(
+        16, "clips decoded together; scores do not depend on it", ge=1, le=4096
+    )
     control: bool = setting(
         False, "also score each reference against another clip's translation (chance level)"
     )
@@ -53,7 +55,9 @@ class CheckSettings(Section):
 class DemoSettings(Section):
     """The synthetic corpus of `slt demo`."""
 
-    output: Path = setting(Path("slt-demo"), "folder for videos, corpus, run and bundle", short="-o")
+    output: Path = setting(
+        Path("slt-demo"), "folder for videos, corpus, run and bundle", short="-o"
+    )
     seed: int = setting(0, "seed of signers, sentences and training", ge=0, lt=2**31)
     num_train: int = setting(600, "training sentences", ge=8, le=100_000)
     num_val: int = setting(40, "validation sentences", ge=2, le=10_000)

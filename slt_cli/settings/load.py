@@ -71,7 +71,8 @@ class Loaded:
         """Every key that is not a default: {key: {value, origin}} in JSON form."""
         values = flat_values(self.settings)
         return {
-            key: {"value": values[key], "origin": place} for key, place in sorted(self.origins.items())
+            key: {"value": values[key], "origin": place}
+            for key, place in sorted(self.origins.items())
         }
 
 
@@ -169,9 +170,7 @@ def _files(preset: str | None, config_files: Sequence[Path]) -> list[tuple[Path,
     return files + [(path, str(path)) for path in config_files]
 
 
-def _merge_file(
-    path: Path, label: str, merged: dict[str, Origin], problems: list[Problem]
-) -> None:
+def _merge_file(path: Path, label: str, merged: dict[str, Origin], problems: list[Problem]) -> None:
     tree = read_config(path)
     text = path.read_text("utf-8-sig")
 

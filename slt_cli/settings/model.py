@@ -23,7 +23,9 @@ class ModelSettings(Section):
     )
     d_model: int = setting(128, "width of the encoder and of the text decoder", ge=8, le=4096)
     projector_dim: int = setting(128, "width of each stream after its projector", ge=8, le=4096)
-    image_size: int = setting(224, "side of the crops given to the backbones, in pixels", ge=32, le=518)
+    image_size: int = setting(
+        224, "side of the crops given to the backbones, in pixels", ge=32, le=518
+    )
     face_backbone: str = setting(
         "slt_vitsmall_patch16", "face backbone: a model name or file::PATH:MODEL"
     )

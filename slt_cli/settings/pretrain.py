@@ -20,7 +20,8 @@ class PretrainSettings(Section):
         None, "run folder; work_dirs/<preset or dino-STREAM> when not given", short="-o"
     )
     stream: Literal["face", "hand_l", "hand_r", "hands"] = setting(
-        "hands", "what the crops show; hands are not mirrored, because that exchanges left and right"
+        "hands",
+        "what the crops show; hands are not mirrored, because that exchanges left and right",
     )
     algorithm: Literal["dino"] = setting("dino", "self-supervised objective")
     epochs: int = setting(100, "passes over the images", ge=1, le=100_000)

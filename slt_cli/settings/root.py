@@ -46,11 +46,11 @@ def section_classes() -> dict[str, type[Section]]:
     }
 
 
-def iter_fields(*sections: str) -> Iterator[tuple[str, str, FieldInfo]]:
-    """Yield (section, field name, field) of the named sections, or of all."""
+def iter_fields(*wanted: str) -> Iterator[tuple[str, str, FieldInfo]]:
+    """Yield (section, field name, field): of the wanted sections or single `section.field`s, or all."""
     for section, cls in section_classes().items():
-        if not sections or section in sections:
-            for name, field in cls.model_fields.items():
+        for name, field in cls.model_fields.items():
+            if not wanted or section in wanted or f"{section}.{name}" in wanted:
                 yield section, name, field
 
 

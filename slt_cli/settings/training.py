@@ -27,7 +27,9 @@ class TrainingSettings(Section):
     seed: int = setting(0, "seed of weights, order and augmentation", ge=0, lt=2**31)
     device: str = setting("auto", "auto, cpu, cuda or cuda:N")
     resume: bool = setting(False, "continue the run in the work folder exactly where it stopped")
-    init_checkpoint: Path | None = setting(None, "start a new run from the weights of this checkpoint")
+    init_checkpoint: Path | None = setting(
+        None, "start a new run from the weights of this checkpoint"
+    )
     save_every_steps: int = setting(
         0, "also save last.pt every N updates; 0 saves at the end of each epoch", ge=0, le=10**9
     )
@@ -35,5 +37,8 @@ class TrainingSettings(Section):
         "loss", "what best.pt is best in, on the validation split"
     )
     generate_every: int = setting(
-        5, "translate the validation split every N epochs; the loss is always measured", ge=1, le=10**6
+        5,
+        "translate the validation split every N epochs; the loss is always measured",
+        ge=1,
+        le=10**6,
     )
