@@ -1,0 +1,63 @@
+"""Run both README commands in a fresh clone with an empty home and record time and disk.
+
+python examples/benchmarks/set_up.py
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from record import record
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> None:
+    commands = re.findall(r"^python3 -m venv \.venv && .*$", (ROOT / "README.md").read_text(), re.M)
+    rows = []
+    for command in commands:
+        with tempfile.TemporaryDirectory() as temporary:
+            home, clone = Path(temporary) / "home", Path(temporary) / "slt"
+            home.mkdir()
+            subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+            environ = {k: v for k, v in os.environ.items() if k != "VIRTUAL_ENV"}
+            data = os.environ.get("SLT_TEST_DATA", str(ROOT.parent / "shared" / "data"))
+            environ |= {"HOME": str(home), "SLT_TEST_DATA": data}
+            started = time.monotonic()
+            done = subprocess.run(["bash", "-c", command], cwd=clone, env=environ, check=False)
+            seconds = time.monotonic() - started
+            rows.append(
+                [
+                    f"`{command.split(' && ')[-1]}`",
+                    done.returncode,
+                    round(seconds),
+                    _mib(clone / ".venv"),
+                    _mib(clone),
+                ]
+            )
+    columns = ["command ends in", "exit code", "seconds", "environment, MiB", "clone in all, MiB"]
+    print(
+        record(
+            "The README's two commands on a fresh machine",
+            "python examples/benchmarks/set_up.py",
+            columns,
+            rows,
+        )
+    )
+    sys.exit(max(row[1] for row in rows))
+
+
+def _mib(folder: Path) -> int:
+    return (
+        sum(p.stat().st_size for p in folder.rglob("*") if p.is_file() and not p.is_symlink()) >> 20
+    )
+
+
+if __name__ == "__main__":
+    main()
