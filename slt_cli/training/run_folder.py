@@ -27,7 +27,7 @@ class RunFolder:
 
     def refuse_if_used(self) -> None:
         """Raise `UsageError` when the folder already holds a run."""
-        if self.config_path.exists() or self.last.exists():
+        if self.last.exists():
             raise UsageError(
                 "the work folder already holds a run",
                 where=str(self.path),
