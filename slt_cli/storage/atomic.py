@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import errno
+import functools
+import glob
+import itertools
 import json
 import os
 import shutil
 import signal
+import socket
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Any
 
 from slt_cli.errors import OutOfResources
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # torch.save and safetensors report a full disk in words only.
 _NO_SPACE_WORDS = ("unexpected pos", "No space left", "File too large", "requested and")
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: equal content, equal bytes
-_steps_until_kill = int(os.environ.get("SLT_TEST_KILL_AT", "0"))
+_numbers = itertools.count()
+_steps_until_kill = int(os.environ.get("SLT_TEST_KILL_AT") or 0)
 
 
 def _kill_point() -> None:
-    """Die by SIGKILL at the n-th call when a test asked for it, to prove nothing is half-written."""
+    """Die by SIGKILL at the n-th call when a test asked for it: nothing may be half-written."""
     global _steps_until_kill
     if _steps_until_kill:
         _steps_until_kill -= 1
@@ -64,6 +69,43 @@ def _fsync_dir(folder: Path) -> None:
         os.close(fd)
 
 
+def _mine() -> str:
+    """Prefix of this machine's temporary names; the process id follows."""
+    return f".slt-{socket.gethostname()}-"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes of this machine left in `folder`.
+
+    Other machines may be alive and writing to the same file system: theirs is left alone. A folder
+    that `replace_dir` had moved aside goes back when its replacement never arrived.
+    """
+    for stray in folder.glob(glob.escape(_mine()) + "*"):
+        pid, _, rest = stray.name.removeprefix(_mine()).partition("-")
+        if not pid.isdigit() or _alive(int(pid)):
+            continue
+        replaced = folder / rest.removeprefix("old-")
+        if rest.startswith("old-") and not replaced.exists():
+            stray.rename(replaced)
+        elif stray.is_dir():
+            shutil.rmtree(stray, ignore_errors=True)
+        else:
+            stray.unlink(missing_ok=True)
+
+
+_sweep_once = functools.cache(_sweep)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on success it replaces `path`, on failure it vanishes.
@@ -71,8 +113,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     For libraries that insist on opening their own file (video containers, ONNX). The temporary
     name keeps the suffix, which such libraries read the format from.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep_once(path.parent.absolute())
+    temporary = path.with_name(f"{_mine()}{os.getpid()}-{next(_numbers)}{path.suffix}")
     try:
         with disk_errors(path):
             _kill_point()
@@ -100,7 +144,13 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write indented JSON, whole or not at all. NaN is refused, as strict readers would."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_bytes(path, _json_bytes(value, indent=2))
+
+
+def _json_bytes(value: Any, indent: int | None = None) -> bytes:
+    """UTF-8 JSON and a line end; bytes of a file name that are not UTF-8 become \\udcXX escapes."""
+    text = json.dumps(value, indent=indent, ensure_ascii=False, allow_nan=False) + "\n"
+    return text.encode("utf-8", "backslashreplace")
 
 
 def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -108,11 +158,13 @@ def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
     Raises ValueError for object arrays, which could only be stored by pickling them.
     """
+    import numpy as np
+
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
         for name, array in arrays.items():
             member = BytesIO()
-            np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
+            np.save(member, np.asarray(array, order="C"), allow_pickle=False)
             info = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
             archive.writestr(info, member.getvalue())
@@ -120,17 +172,20 @@ def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
-    """Append one JSON line and flush it to disk. A torn last line is repaired first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = json.dumps(record, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-    with disk_errors(path), path.open("ab+") as handle:
-        if handle.tell():
-            handle.seek(-1, os.SEEK_END)
-            if handle.read(1) != b"\n":
-                handle.write(b"\n")
-        handle.write(line)
-        handle.flush()
-        os.fsync(handle.fileno())
+    """Append one JSON line and flush it to disk. A torn last line is closed first."""
+    line = _json_bytes(record)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as handle:
+            if handle.tell():
+                handle.seek(-1, os.SEEK_END)
+                if handle.read(1) != b"\n":
+                    handle.write(b"\n")
+            _kill_point()
+            handle.write(line)
+            handle.flush()
+            os.fsync(handle.fileno())
+            _kill_point()
 
 
 def read_jsonl(path: Path) -> list[dict[str, Any]]:
@@ -138,7 +193,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     records = []
-    for line in path.read_text("utf-8").splitlines():
+    for line in path.read_bytes().split(b"\n"):  # splitlines() would also split at U+2028 in a text
         try:
             records.append(json.loads(line))
         except ValueError:
@@ -152,23 +207,18 @@ def staging_dir(parent: Path, name: str) -> Iterator[Path]:
 
     Folders left behind by processes that no longer live are swept first.
     """
-    parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(parent):
+        parent.mkdir(parents=True, exist_ok=True)
     _sweep(parent)
-    stage = parent / f".stage-{os.getpid()}-{name}"
+    stage = parent / f"{_mine()}{os.getpid()}-stage-{name}"
     shutil.rmtree(stage, ignore_errors=True)
     stage.mkdir()
     try:
         with disk_errors(parent):
+            _kill_point()
             yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
-
-
-def _sweep(parent: Path) -> None:
-    for stage in parent.glob(".stage-*"):
-        pid = stage.name.split("-")[1]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and Path("/proc/self").exists():
-            shutil.rmtree(stage, ignore_errors=True)
 
 
 def stage_bytes(path: Path, data: bytes) -> None:
@@ -184,11 +234,16 @@ def move_into(staged: Path, final: Path) -> None:
 
 
 def replace_dir(stage: Path, final: Path) -> None:
-    """Put a finished staging folder at `final`; an older folder there is replaced, not merged."""
-    old = final.with_name(f".stage-{os.getpid()}-old-{final.name}")
+    """Put a finished staging folder at `final`; an older folder there is replaced, not merged.
+
+    A process killed in between leaves the older folder aside; the next `staging_dir` puts it back.
+    """
+    old = final.with_name(f"{_mine()}{os.getpid()}-old-{final.name}")
     _kill_point()
     if final.exists():
         final.rename(old)
+        _kill_point()
     stage.rename(final)
+    _kill_point()
     _fsync_dir(final.parent)
     shutil.rmtree(old, ignore_errors=True)

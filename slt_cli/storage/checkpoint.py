@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,16 @@ from slt_cli.errors import InputError
 from slt_cli.storage.atomic import atomic_path
 
 SCHEMA = 1
+# What reading a zip raises when its tables are wrong: encryption and compression flags included.
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    OSError,
+    RuntimeError,
+    ValueError,
+    struct.error,
+)
 
 
 def save_checkpoint(path: Path, payload: dict[str, Any]) -> None:
@@ -36,18 +48,21 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     _verify(path)
     try:
         payload = torch.load(path, map_location="cpu", weights_only=True)
+    except MemoryError:
+        raise
     except Exception as error:
         raise InputError(
-            f"refused: the file holds more than tensors and plain values ({_first_line(error)}). "
-            "Nothing in it was executed, and there is no unsafe fallback.",
+            "refused: the file holds more than tensors and plain values "
+            f"({_globals(path, error)}). Nothing in it was executed; there is no unsafe fallback.",
             where=str(path),
             hint="export the weights again as a plain state dict",
         ) from error
     if not isinstance(payload, dict):
         raise InputError("not a checkpoint: the file holds no mapping", where=str(path))
-    if int(payload.get("schema", 0)) > SCHEMA:
+    schema = payload.get("schema", 0)  # absent in weights that others published
+    if not isinstance(schema, int) or schema > SCHEMA:
         raise InputError(
-            f"written by a newer slt (schema {payload['schema']}, this one reads {SCHEMA})",
+            f"written by a newer slt (schema {schema}, this one reads {SCHEMA})",
             where=str(path),
             hint="upgrade slt",
         )
@@ -59,7 +74,7 @@ def _verify(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, EOFError, OSError) as error:
+    except _DAMAGE as error:
         raise InputError(
             f"damaged or incomplete checkpoint ({_first_line(error)})",
             where=str(path),
@@ -71,6 +86,16 @@ def _verify(path: Path) -> None:
             where=str(path),
             hint="use another checkpoint of the run, such as best.pt",
         )
+
+
+def _globals(path: Path, error: Exception) -> str:
+    """The classes and functions the file asks for, listed without calling them."""
+    from torch.serialization import get_unsafe_globals_in_checkpoint
+
+    try:
+        return ", ".join(get_unsafe_globals_in_checkpoint(path)) or _first_line(error)
+    except Exception:
+        return _first_line(error)
 
 
 def _first_line(error: Exception) -> str:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from slt_cli.errors import UsageError
 
@@ -24,14 +25,15 @@ def folder_lock(folder: Path, what: str) -> Iterator[None]:
     with path.open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            handle.seek(0)
-            owner = handle.read().strip() or "another process"
+            ours = path.exists() and os.path.samestat(os.fstat(handle.fileno()), path.stat())
+        except BlockingIOError:
+            ours = False
+        if not ours:  # held, or released and removed between our open and our lock
             raise UsageError(
-                f"{what} is in use by {owner}",
+                f"{what} is in use by {_owner(handle)}",
                 where=str(folder),
                 hint="wait for it to end, or choose another folder",
-            ) from error
+            )
         handle.truncate(0)
         handle.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         handle.flush()
@@ -39,3 +41,12 @@ def folder_lock(folder: Path, what: str) -> Iterator[None]:
             yield
         finally:
             path.unlink(missing_ok=True)
+
+
+def _owner(handle: TextIO) -> str:
+    handle.seek(0)
+    try:
+        owner = json.loads(handle.read())
+        return f"process {owner['pid']} on {owner['host']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
