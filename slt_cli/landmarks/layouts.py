@@ -47,7 +47,7 @@ class Layout:
 
     def component(self, name: str) -> tuple[int, ...]:
         """Indices of all points of a component: `POSE`, `FACE`, `LEFT_HAND`, `RIGHT_HAND`."""
-        return tuple(i for i, point in enumerate(self.points) if point.startswith(name + "."))
+        return _component_of(self, name)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -147,6 +147,11 @@ def _links(chains: Sequence[Sequence[int]]) -> Iterable[tuple[int, int]]:
 @cache
 def _index_of(layout: Layout) -> dict[str, int]:
     return {point: i for i, point in enumerate(layout.points)}
+
+
+@cache
+def _component_of(layout: Layout, name: str) -> tuple[int, ...]:
+    return tuple(i for i, point in enumerate(layout.points) if point.startswith(name + "."))
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:

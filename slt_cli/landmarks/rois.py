@@ -1,0 +1,149 @@
+"""Square crops of face and hands: where they lie, and how they are cut.
+
+The rules follow SignMusketeers (Gueuwou et al., Findings of ACL 2025): the smallest square over the
+landmarks, enlarged 1.2 times; without them a place told by the pose; else the crop before.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from math import ceil
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from slt_cli.landmarks.estimators.base import FrameLandmarks
+from slt_cli.landmarks.layouts import Layout
+
+CROPS = ("face", "hand_l", "hand_r")
+"""The crops in the order of every array of boxes."""
+
+
+class CropSource(IntEnum):
+    """Where a crop box comes from; what is missing is a black crop."""
+
+    MISSING = 0
+    DETECTED = 1
+    POSE = 2
+    PREVIOUS = 3
+
+
+Box = npt.NDArray[np.int32]  # left, top, right, bottom in pixels; right and bottom are exclusive
+Points = npt.NDArray[np.float64]
+
+_HEAD = ("NOSE", "LEFT_EYE_INNER", "LEFT_EYE", "LEFT_EYE_OUTER", "RIGHT_EYE_INNER", "RIGHT_EYE",
+         "RIGHT_EYE_OUTER", "LEFT_EAR", "RIGHT_EAR", "MOUTH_LEFT", "MOUTH_RIGHT")  # fmt: skip
+_KNUCKLES = ("PINKY", "INDEX", "THUMB")
+_LARGEST = 4  # in frame sides: a square beyond that comes from landmarks gone astray
+
+
+class CropTracker:
+    """Chooses the three crop boxes of each frame of one clip, in order."""
+
+    def __init__(self, layout: Layout, frame_size: tuple[int, int], scale: float) -> None:
+        self._layout = layout
+        self._size = frame_size
+        self._scale = scale
+        self._previous: list[Box | None] = [None, None, None]
+
+    def next(self, landmarks: FrameLandmarks) -> tuple[Box, npt.NDArray[np.uint8]]:
+        """Boxes (3, 4) of face, left and right hand, and the `CropSource` of each (3,)."""
+        boxes = np.zeros((3, 4), np.int32)
+        source = np.zeros(3, np.uint8)
+        face_side = 0
+        for i, found in enumerate((self._face, self._left, self._right)):
+            box, kind = found(landmarks, face_side)
+            if box is None and self._previous[i] is not None:
+                box, kind = self._previous[i], CropSource.PREVIOUS
+            if box is not None:
+                boxes[i], source[i], self._previous[i] = box, kind, box
+            if i == 0:
+                face_side = int(boxes[0, 2] - boxes[0, 0])
+        return boxes, source
+
+    def _face(self, landmarks: FrameLandmarks, _: int) -> tuple[Box | None, CropSource]:
+        box = self._around(landmarks, self._layout.component("FACE"))
+        if box is not None:
+            return box, CropSource.DETECTED
+        return self._around(landmarks, self._pose_points(_HEAD)), CropSource.POSE
+
+    def _left(self, landmarks: FrameLandmarks, side: int) -> tuple[Box | None, CropSource]:
+        return self._hand(landmarks, side, "LEFT")
+
+    def _right(self, landmarks: FrameLandmarks, side: int) -> tuple[Box | None, CropSource]:
+        return self._hand(landmarks, side, "RIGHT")
+
+    def _hand(
+        self, landmarks: FrameLandmarks, side: int, which: str
+    ) -> tuple[Box | None, CropSource]:
+        box = self._around(landmarks, self._layout.component(f"{which}_HAND"))
+        if box is not None:
+            return box, CropSource.DETECTED
+        knuckles = self._pose_points([f"{which}_{name}" for name in _KNUCKLES])
+        points = self._pixels(landmarks, knuckles)
+        if len(points) < len(_KNUCKLES) or not side:
+            return None, CropSource.MISSING
+        centre = points.mean(axis=0)
+        if (centre < 0).any() or (centre >= self._size).any():  # the hand is out of the picture
+            return None, CropSource.MISSING
+        return place_square(centre, side, self._size), CropSource.POSE
+
+    def _pose_points(self, names: tuple[str, ...] | list[str]) -> tuple[int, ...]:
+        known = set(self._layout.points)
+        wanted = (f"POSE.{name}" for name in names)
+        return tuple(self._layout.index(name) for name in wanted if name in known)
+
+    def _pixels(self, landmarks: FrameLandmarks, points: tuple[int, ...]) -> Points:
+        seen = [i for i in points if landmarks.valid[i]]
+        pixels: Points = landmarks.points[seen, :2].astype(np.float64) * self._size
+        return pixels
+
+    def _around(self, landmarks: FrameLandmarks, points: tuple[int, ...]) -> Box | None:
+        return enclosing_square(self._pixels(landmarks, points), self._scale, self._size)
+
+
+def enclosing_square(points: Points, scale: float, frame_size: tuple[int, int]) -> Box | None:
+    """The smallest square over points (N, 2) in pixels, enlarged `scale` times, inside the frame.
+
+    None when the points cover no area (fewer than two, or all in one place) or lie absurdly wide.
+    """
+    if len(points) < 2:
+        return None
+    low, high = points.min(axis=0), points.max(axis=0)
+    side = float((high - low).max()) * scale
+    if not 0 < side <= _LARGEST * max(frame_size):
+        return None
+    return place_square((low + high) / 2, ceil(side), frame_size)
+
+
+def place_square(centre: Points, side: int, frame_size: tuple[int, int]) -> Box:
+    """A square of whole pixels around `centre`, shifted inward at the borders of the frame.
+
+    One that is larger than the frame covers all of it and sticks out.
+    """
+    start = np.rint(np.asarray(centre) - side / 2)
+    room = np.array(frame_size) - side
+    start = np.clip(start, np.minimum(room, 0), np.maximum(room, 0))
+    box: Box = np.concatenate([start, start + side]).astype(np.int32)
+    return box
+
+
+def cut_crop(rgb: npt.NDArray[np.uint8], box: Box, size: int) -> npt.NDArray[np.uint8]:
+    """The part of `rgb` (H, W, 3) in `box` as (size, size, 3); outside of the picture is black.
+
+    Shrinks by averaging areas and enlarges by cubic interpolation. An empty box gives a black crop.
+    """
+    crop = np.zeros((size, size, 3), np.uint8)
+    height, width = rgb.shape[:2]
+    left, top, right, bottom = (int(edge) for edge in box)
+    inside = rgb[max(top, 0) : min(bottom, height), max(left, 0) : min(right, width)]
+    if right <= left or bottom <= top or not inside.size:
+        return crop
+    per_pixel = size / (right - left)
+    x0, x1 = (round((edge - left) * per_pixel) for edge in (max(left, 0), min(right, width)))
+    y0, y1 = (round((edge - top) * per_pixel) for edge in (max(top, 0), min(bottom, height)))
+    if x1 > x0 and y1 > y0:
+        method = cv2.INTER_AREA if per_pixel < 1 else cv2.INTER_CUBIC
+        crop[y0:y1, x0:x1] = cv2.resize(inside, (x1 - x0, y1 - y0), interpolation=method)
+    return crop
