@@ -1,0 +1,1 @@
+"""Trained runs as bundles that translate without torch."""

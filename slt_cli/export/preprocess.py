@@ -1,0 +1,77 @@
+"""What a bundle must be told about its inputs and outputs: `preprocess.json`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from slt_cli.errors import InputError
+
+SCHEMA = 1
+CROP_STREAMS = ("face", "hand_left", "hand_right")
+
+
+@dataclass(frozen=True)
+class Preprocess:
+    """How clips become the tensors of the encoder, and token and class ids become words.
+
+    `streams` are `keypoints`, `pose`, `face`, `hand_left`, `hand_right`; `num_points` counts the
+    points of each keypoint part, `image_size` is in pixels, `sequence_length` in frames,
+    `max_length` in tokens. Class `i + 1` of the gloss head is `glosses[i]`.
+    """
+
+    layout: str
+    normalisation: str
+    streams: tuple[str, ...]
+    num_points: dict[str, int]
+    sequence_length: int
+    image_size: int
+    pose_landmarks: int
+    glosses: tuple[str, ...]
+    bos_id: int
+    eos_id: int
+    pad_id: int
+    max_length: int
+    landmarks: dict[str, Any]
+
+    def stream_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Encoder input -> its shape for one frame: (V, 3) for points, (3, H, W) for crops."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        if "keypoints" in self.streams:
+            shapes |= {f"keypoints_{part}": (n, 3) for part, n in self.num_points.items()}
+        if "pose" in self.streams:
+            shapes["pose"] = (self.pose_landmarks, 3)
+        for part in CROP_STREAMS:
+            if part in self.streams:
+                shapes[f"crops_{part}"] = (3, self.image_size, self.image_size)
+        return shapes
+
+    def valid_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Encoder input -> the shape of its mask for one frame: (V,) for points, () for crops."""
+        return {
+            name: () if name.startswith("crops_") else shape[:1]
+            for name, shape in self.stream_shapes().items()
+        }
+
+    def to_json(self) -> str:
+        """The text of `preprocess.json`."""
+        fields = {"schema": SCHEMA, **asdict(self)}
+        return json.dumps(fields, indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> Preprocess:
+        """Read `preprocess.json`. Raises `InputError` when it is of another kind or schema."""
+        try:
+            fields = json.loads(text)
+            schema = fields.pop("schema")
+            if schema != SCHEMA:
+                raise InputError(
+                    f"preprocess schema {schema}, not {SCHEMA}", where=where,
+                    hint="export the run again with this version of slt",
+                )  # fmt: skip
+            fields["streams"] = tuple(fields["streams"])
+            fields["glosses"] = tuple(fields["glosses"])
+            return cls(**fields)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise InputError(f"not a preprocess.json of a bundle: {error}", where=where) from error
