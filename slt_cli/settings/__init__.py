@@ -1,1 +1,1 @@
-"""All settings: one Pydantic section per concern, loaded in layers that remember where a value came from."""
+"""All settings: one Pydantic section per concern, layered, each value with its origin."""

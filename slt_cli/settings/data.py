@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
+from typing import Annotated
 
-from pydantic import model_validator
+from pydantic import Field
 
 from slt_cli.settings.base import Section, setting
 
-Range = tuple[float, float]
+_Bound = Annotated[float, Field(ge=-360, le=360)]
+Range = tuple[_Bound, _Bound]
 
 
 class DataSettings(Section):
@@ -40,12 +42,11 @@ class DataSettings(Section):
     )
     keypoint_resample_range: Range = setting((0.85, 1.15), "random change of speed (min,max)")
 
-    @model_validator(mode="after")
-    def _ranges_are_ordered(self) -> Self:
+    def contradictions(self) -> Iterator[str]:
+        """Ranges that are upside down or hold factors of zero and less."""
         for name in ("scale", "rotate", "translate", "resample"):
             low, high = getattr(self, f"keypoint_{name}_range")
             if low > high:
-                raise ValueError(f"keypoint_{name}_range: min {low} is above max {high}")
+                yield f"keypoint_{name}_range: min {low} is above max {high}"
             if name in {"scale", "resample"} and low <= 0:
-                raise ValueError(f"keypoint_{name}_range: factors must be above 0, not {low}")
-        return self
+                yield f"keypoint_{name}_range: factors must be above 0, not {low}"

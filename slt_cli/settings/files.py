@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from slt_cli.errors import UsageError
 
-MAX_ALIASES = 100  # an alias bomb needs far more; a hand-written file needs a few
+MAX_ALIASES = 20  # a hand-written file needs a few; 20 cannot multiply into a bomb
 SUFFIXES = {".yaml", ".yml", ".json", ".toml"}
 
 
@@ -36,7 +37,8 @@ def read_config(path: Path) -> dict[str, Any]:
 
 def parse_config(text: str, suffix: str, where: str) -> dict[str, Any]:
     """Parse configuration text of the given suffix; `where` names it in errors."""
-    parse = {".json": _parse_json, ".toml": tomllib.loads}.get(suffix, _parse_yaml)
+    parsers: dict[str, Callable[[str], Any]] = {".json": _parse_json, ".toml": tomllib.loads}
+    parse = parsers.get(suffix, _parse_yaml)
     try:
         value = parse(text)
     except (ValueError, RecursionError) as error:
@@ -49,18 +51,24 @@ def parse_config(text: str, suffix: str, where: str) -> dict[str, Any]:
 
 
 def line_of(text: str, section: str, name: str | None) -> int | None:
-    """1-based line on which `section` (or `section.name`) is written, for error messages."""
-    header = re.compile(rf'^\s*[\["\']*{re.escape(section)}["\'\]]*\s*(:|=|$)')
+    """1-based line of `section.name` (or of the section alone), for error messages.
+
+    Where the entry cannot be told from its neighbours, the line of its section.
+    """
+    header = re.compile(rf'^\s*[\[{{"\']*{re.escape(section)}["\'\]]*\s*(:|=|\.|#|$)')
     entry = re.compile(rf'^\s*["\']?{re.escape(name or "")}["\']?\s*(:|=)')
-    inside = False
+    other_section = re.compile(r"^(\w+\s*:|\[)")
+    first, inside = None, False
     for number, line in enumerate(text.splitlines(), 1):
-        if header.match(line):
-            inside = True
-            if name is None:
+        if found := header.match(line):
+            if name is None or re.search(rf"\b{re.escape(name)}\b", line[found.end() :]):
                 return number
-        elif inside and name is not None and entry.match(line):
+            first, inside = first or number, True
+        elif other_section.match(line):
+            inside = False
+        elif inside and entry.match(line):
             return number
-    return None
+    return first
 
 
 def _parse_json(text: str) -> Any:

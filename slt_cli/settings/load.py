@@ -1,9 +1,10 @@
-"""Layered loading: defaults < preset < files < SLT_* < --set < flags, each value with its origin."""
+"""Layered loading: defaults < preset < files < SLT_* < --set < flags; each value has its origin."""
 
 from __future__ import annotations
 
 import difflib
 import json
+import reprlib
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +20,10 @@ from slt_cli.settings.preset_files import find_preset
 from slt_cli.settings.root import Settings, flag_of, known_keys, section_classes
 
 ENV_PREFIX = "SLT_"
+_short = reprlib.Repr()
+_short.maxstring = _short.maxother = 80
 # Variables that are not settings; docs/settings.md lists them with the settings.
-OTHER_VARIABLES = frozenset(
-    {"SLT_TEST_DATA", "SLT_TEST_KILL_AT", "SLT_ASSETS", "SLT_SINGLE_SIGNER_CHECKPOINT", "SLT_DEBUG"}
-)
+OTHER_VARIABLES = frozenset({"SLT_TEST_DATA", "SLT_TEST_KILL_AT", "SLT_DEBUG"})
 
 
 @dataclass(frozen=True)
@@ -252,8 +253,8 @@ def _problem(detail: Any, merged: Mapping[str, Origin]) -> Problem:
     key = ".".join(path[:2])
     message = detail["msg"].removeprefix("Value error, ")
     if key in merged:
-        shown = repr(merged[key].value)
-        return Problem(key, merged[key].place, f"{message}, not {shown[:80]}")
+        shown = _short.repr(merged[key].value)
+        return Problem(key, merged[key].place, f"{message}, not {shown}")
     written = [
         f"{k} from {o.place}"
         for k, o in merged.items()

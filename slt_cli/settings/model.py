@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from collections.abc import Iterator
+from typing import Literal
 
-from pydantic import model_validator
-
-from slt_cli.settings.base import Section, setting
+from slt_cli.settings.base import Section, multiple_of, setting
 
 Stream = Literal["keypoints", "face", "hand_left", "hand_right", "pose"]
 
@@ -60,16 +59,15 @@ class ModelSettings(Section):
         1000, "most pieces of the tokenizer trained on the training texts", ge=32, le=250_000
     )
 
-    @model_validator(mode="after")
-    def _widths_divide(self) -> Self:
+    def contradictions(self) -> Iterator[str]:
+        """Repeated streams, even kernels, widths that the heads do not divide."""
+        if len(set(self.streams)) < len(self.streams):
+            yield "streams must not repeat an input"
         if self.mska_temporal_kernel % 2 == 0:
-            raise ValueError(f"mska_temporal_kernel must be odd, not {self.mska_temporal_kernel}")
-        for width, heads in (
-            ("projector_dim", "mska_heads"), ("d_model", "temporal_heads"), ("d_model", "decoder_heads"),
-        ):  # fmt: skip
-            if getattr(self, width) % getattr(self, heads):
-                raise ValueError(
-                    f"{width} ({getattr(self, width)}) must be a multiple of "
-                    f"{heads} ({getattr(self, heads)})"
-                )
-        return self
+            yield f"mska_temporal_kernel must be odd, not {self.mska_temporal_kernel}"
+        yield from multiple_of(
+            self,
+            ("projector_dim", "mska_heads"),
+            ("d_model", "temporal_heads"),
+            ("d_model", "decoder_heads"),
+        )

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import model_validator
-
-from slt_cli.settings.base import Section, setting
+from slt_cli.settings.base import Section, multiple_of, setting
 
 
 class PretrainSettings(Section):
@@ -44,25 +43,21 @@ class PretrainSettings(Section):
     teacher_momentum: float = setting(0.996, "momentum of the teacher at the start", ge=0, le=1)
     num_workers: int = setting(0, "processes that decode and augment images", ge=0, le=64)
     seed: int = setting(0, "seed of weights, order and augmentation", ge=0, lt=2**31)
-    device: str = setting("auto", "auto, cpu, cuda or cuda:N")
+    device: str = setting(
+        "auto", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$"
+    )
     resume: bool = setting(False, "continue the run in the output folder")
     export_backbone: Path | None = setting(
         None, "backbone file to write; OUTPUT/backbone.pt when not given"
     )
 
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> Self:
-        for size in ("image_size", "local_size"):
-            if getattr(self, size) % self.patch_size:
-                raise ValueError(
-                    f"{size} ({getattr(self, size)}) must be a multiple of patch_size ({self.patch_size})"
-                )
-        if self.vit_embed_dim % self.vit_heads:
-            raise ValueError(
-                f"vit_embed_dim ({self.vit_embed_dim}) must be a multiple of vit_heads ({self.vit_heads})"
-            )
+    def contradictions(self) -> Iterator[str]:
+        """Crops that are not whole patches, widths that the heads do not divide, long warm-ups."""
+        yield from multiple_of(
+            self,
+            ("image_size", "patch_size"),
+            ("local_size", "patch_size"),
+            ("vit_embed_dim", "vit_heads"),
+        )
         if self.warmup_epochs > self.epochs:
-            raise ValueError(
-                f"warmup_epochs ({self.warmup_epochs}) is longer than epochs ({self.epochs})"
-            )
-        return self
+            yield f"warmup_epochs ({self.warmup_epochs}) is longer than epochs ({self.epochs})"

@@ -47,7 +47,7 @@ def section_classes() -> dict[str, type[Section]]:
 
 
 def iter_fields(*wanted: str) -> Iterator[tuple[str, str, FieldInfo]]:
-    """Yield (section, field name, field): of the wanted sections or single `section.field`s, or all."""
+    """Yield (section, field name, field) of the wanted sections or `section.field`s, or of all."""
     for section, cls in section_classes().items():
         for name, field in cls.model_fields.items():
             if not wanted or section in wanted or f"{section}.{name}" in wanted:

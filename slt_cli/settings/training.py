@@ -25,7 +25,9 @@ class TrainingSettings(Section):
 
     epochs: int = setting(40, "passes over the training split", ge=1, le=100_000)
     seed: int = setting(0, "seed of weights, order and augmentation", ge=0, lt=2**31)
-    device: str = setting("auto", "auto, cpu, cuda or cuda:N")
+    device: str = setting(
+        "auto", "auto, cpu, cuda or cuda:N", pattern=r"^(auto|cpu|cuda(:\d{1,2})?)$"
+    )
     resume: bool = setting(False, "continue the run in the work folder exactly where it stopped")
     init_checkpoint: Path | None = setting(
         None, "start a new run from the weights of this checkpoint"
