@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from slt_cli.errors import UsageError
 
 MAX_ALIASES = 20  # a hand-written file needs a few; 20 cannot multiply into a bomb
+MAX_DEPTH = 50
 SUFFIXES = {".yaml", ".yml", ".json", ".toml"}
 
 
@@ -88,12 +89,23 @@ def _parse_json(text: str) -> Any:
 def _parse_yaml(text: str) -> Any:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
-    from ruamel.yaml.events import AliasEvent
 
     try:
-        events = YAML(typ="safe", pure=True).parse(text)
-        if sum(isinstance(event, AliasEvent) for event in events) > MAX_ALIASES:
-            raise ValueError(f"more than {MAX_ALIASES} aliases")
+        _refuse_bombs(YAML(typ="safe", pure=True).parse(text))
         return YAML(typ="safe", pure=True).load(text)
     except YAMLError as error:
         raise ValueError(" ".join(str(error).split())[:300]) from error
+
+
+def _refuse_bombs(events: Iterable[Any]) -> None:
+    """Stop at nesting or aliases that no hand-written file has, before they cost anything."""
+    from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+
+    depth = aliases = 0
+    for event in events:
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        aliases += isinstance(event, AliasEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
+        if aliases > MAX_ALIASES:
+            raise ValueError(f"more than {MAX_ALIASES} aliases")

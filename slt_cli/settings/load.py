@@ -122,7 +122,7 @@ def parse_text(annotation: Any, text: str) -> Any:
         origin = typing.get_origin(option)
         if origin in (list, tuple, dict):
             stripped = text.strip()
-            if stripped[:1] in "[{":
+            if stripped.startswith(("[", "{")):
                 try:
                     return json.loads(stripped)
                 except ValueError:
