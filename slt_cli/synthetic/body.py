@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-from slt_cli.synthetic.face_points import NEUTRAL, expressive_face
+from slt_cli.synthetic.face_points import expressive_face
 from slt_cli.synthetic.hands import hand_axes, skeleton
 from slt_cli.synthetic.phonology import Array
 from slt_cli.synthetic.signers import Signer
@@ -22,7 +23,7 @@ HIDDEN = slice(25, 33)  # knees and below lie outside the picture
 # Lengths in shoulder widths.
 UPPER_ARM, FOREARM, HAND_LENGTH = 0.80, 0.70, 0.52
 HEAD_HALF_WIDTH = 0.245
-HIPS = (0.30, 1.32)
+HIPS = (0.30, 1.27)
 _ELBOW_POLE = np.array([-0.75, 1.0, 0.25])
 # Pose points 0 to 10 are points of the face mesh (left and right are the signer's); ears apart.
 _POSE_FROM_FACE = (
@@ -42,10 +43,10 @@ class SignClip:
 
     glosses: tuple[str, ...]
     signer: str
-    points: np.ndarray
-    valid: np.ndarray
-    time_s: np.ndarray
-    spans_s: np.ndarray
+    points: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+    time_s: npt.NDArray[np.float64]
+    spans_s: npt.NDArray[np.float64]
 
 
 def sample_clip(
@@ -132,6 +133,3 @@ def _to_frame(body: Array, time_s: Array, signer: Signer, rng: np.random.Generat
     body *= signer.scale
     body[..., :2] += np.array(signer.centre) + rng.normal(0, 0.006, 2)
     return body
-
-
-assert len(NEUTRAL) == FACE.stop - FACE.start

@@ -27,7 +27,7 @@ from slt_cli.synthetic.spanish import (
 )
 
 Marker = Literal["", "NO", "PREGUNTA"]
-_MAX_TRIES = 400
+_MAX_REPEATS = 3000  # draws in a row that bring nothing new
 
 
 @dataclass(frozen=True)
@@ -83,27 +83,25 @@ def sample_corpus(
     """
     total = num_train + num_val + num_test
     drawn = _distinct(rng, total)
-    held_out = num_val + num_test
-    # Held-out sentences are drawn from all over: the first ones cover the forms in equal shares.
-    order = rng.permutation(total)
-    test, val = order[:num_test], order[num_test:held_out]
-    split = [[drawn[i] for i in sorted(part)] for part in (order[held_out:], val, test)]
-    return split[0], split[1], split[2]
+    order = rng.permutation(total)  # the forms take turns: spread them over the splits
+    train, val, test = np.split(order, [num_train, num_train + num_val])
+    return [drawn[i] for i in train], [drawn[i] for i in val], [drawn[i] for i in test]
 
 
 def _distinct(rng: np.random.Generator, count: int) -> list[Sentence]:
     sentences: list[Sentence] = []
     seen: set[object] = set()
-    failures = 0
+    repeats = 0
     for verb, person, tense in _forms(rng):
         if len(sentences) == count:
             return sentences
         sentence = _draw(rng, verb, person, tense)
         if sentence.glosses in seen or sentence.text in seen:
-            failures += 1
-            if failures > _MAX_TRIES + 20 * count:
+            repeats += 1
+            if repeats == _MAX_REPEATS:
                 break
             continue
+        repeats = 0
         seen |= {sentence.glosses, sentence.text}
         sentences.append(sentence)
     raise UsageError(

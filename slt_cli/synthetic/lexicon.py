@@ -50,7 +50,7 @@ _VERBS = (
     ),
     Sign("COMPRAR", Hand("O", "centre", "across_up", Movement("arc", _OUT_DOWN, 0.4)), _PALM),
     Sign("VER", Hand("V", "eyes", "up_back", _go((-0.3, 0.3, -1.0), 0.5))),
-    Sign("IR", Hand("index", "side", "across_front", Movement("arc", ASIDE, 0.6, 1.0))),
+    Sign("IR", Hand("index", "side", "across_front", Movement("arc", ASIDE, 0.44, 1.0))),
     Sign("TENER", Hand("C", "chest_side", "across_back", _go((0.3, -0.1, 1.0), 0.35)), "mirror"),
 )
 _THINGS = (
@@ -62,7 +62,7 @@ _THINGS = (
         Hand("flat", "centre", "front_across", _tap(DOWN)),
         Hand("fist", "near", "across_down"),
     ),
-    Sign("MANZANA", Hand("hook", "cheek", "up_back", Movement("hold", turn=1.0))),
+    Sign("MANZANA", Hand("hook", "cheek", "up_back", Movement("wag", turn=1.0))),
     Sign("LECHE", Hand("C", "near", "up_across", _go(DOWN, 0.3), "fist")),
     Sign("AGUA", Hand("W", "chin", "up_across", _tap((0.5, 0.0, 0.8)))),
     Sign("PERRO", Hand("claw", "belly", "down_back", _tap((0.6, -0.6, 0.3), 0.22))),

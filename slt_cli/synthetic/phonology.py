@@ -80,9 +80,9 @@ class Location(NamedTuple):
 
 LOCATIONS: dict[str, Location] = {
     "forehead": Location("head", (-0.04, -0.24, -0.36)),
-    "temple": Location("head", (-0.27, -0.10, -0.28)),
+    "temple": Location("head", (-0.30, -0.10, -0.46)),
     "eyes": Location("head", (-0.08, -0.04, -0.62)),
-    "cheek": Location("head", (-0.21, 0.14, -0.30)),
+    "cheek": Location("head", (-0.21, 0.14, -0.42)),
     "mouth": Location("head", (-0.02, 0.19, -0.38)),
     "chin": Location("head", (-0.02, 0.32, -0.36)),
     "shoulder": Location("torso", (-0.46, -0.02, -0.28)),
@@ -92,10 +92,10 @@ LOCATIONS: dict[str, Location] = {
     "belly": Location("torso", (-0.12, 0.80, -0.40)),
     "centre": Location("torso", (-0.03, 0.55, -0.65)),
     "near": Location("torso", (-0.30, 0.50, -0.60)),
-    "side": Location("torso", (-0.66, 0.40, -0.55)),
+    "side": Location("torso", (-0.44, 0.40, -0.55)),
     "high": Location("torso", (-0.66, -0.20, -0.50)),
     "low": Location("torso", (-0.62, 0.86, -0.45)),
-    "rest": Location("torso", (-0.14, 1.12, -0.40)),
+    "rest": Location("torso", (-0.14, 1.06, -0.40)),
 }
 
 
@@ -152,7 +152,7 @@ class Movement(NamedTuple):
 
     def wrist_turn(self, phase: Array) -> Array:
         """Rotation `(T,)` about the forearm, back and forth if the movement is repeated."""
-        if self.repeated or self.kind == "hold":
+        if self.repeated:
             return self.turn * np.sin(4 * np.pi * phase)
         return self.turn * (minimum_jerk(phase) - 0.5)
 

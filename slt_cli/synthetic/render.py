@@ -81,7 +81,7 @@ class Renderer:
                 canvas, xy[ear] + _down(0.05 * unit), (0.045 * unit, 0.075 * unit), self._shade
             )
         _fill(canvas, xy[list(face.OVAL)], signer.skin)
-        fringe = [xy[i] for i in (54, 103, 67, 109, 10, 338, 297, 332, 284)]
+        fringe = [xy[i] - _down(0.02 * unit) for i in (54, 103, 67, 109, 10, 338, 297, 332, 284)]
         _fill(canvas, [*fringe, xy[299], xy[108]], signer.hair)
         self._features(canvas, xy)
 

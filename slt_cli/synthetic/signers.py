@@ -36,7 +36,7 @@ class Signer:
 TRAIN_SIGNERS: tuple[Signer, ...] = (
     Signer("ana", (236, 188, 156), (74, 44, 28), (38, 70, 120), (214, 222, 226), True),
     Signer("bruno", (196, 138, 100), (34, 26, 24), (52, 56, 62), (198, 206, 190), False,
-           centre=(0.52, 0.45), scale=0.41, arm=1.06, hand=1.05, head=0.96, speed=0.9,
+           centre=(0.51, 0.45), scale=0.40, arm=1.06, hand=1.05, head=0.96, speed=0.9,
            amplitude=1.12),
     Signer("carla", (142, 92, 64), (22, 18, 18), (206, 168, 62), (226, 214, 200), True,
            centre=(0.48, 0.43), scale=0.37, arm=0.97, head=1.04, speed=1.1, jitter=0.03),

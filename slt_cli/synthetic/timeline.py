@@ -156,4 +156,15 @@ def _join(
     start, stop = between
     inside = (time_s >= start) & (time_s < stop)
     share = minimum_jerk((time_s[inside] - start) / (stop - start))[:, None]
-    states[inside] = (1 - share) * ends[0] + share * ends[1]
+    rows = (1 - share) * ends[0] + share * ends[1]
+    for first in (3, 6, HAND + 3, HAND + 6):
+        columns = slice(first, first + 3)
+        rows[:, columns] = _turn_between(ends[0][columns], ends[1][columns], share)
+    states[inside] = rows
+
+
+def _turn_between(start: Array, end: Array, share: Array) -> Array:
+    """Directions `(T, 3)` on the great circle between two (Shoemake's slerp, 1985)."""
+    a, b = start / np.linalg.norm(start), end / np.linalg.norm(end)
+    angle = np.arccos(np.clip(a @ b, -0.999, 0.999999))
+    return (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)

@@ -67,7 +67,7 @@ def _opened(
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        stream.options = {"preset": "superfast", "crf": "20"}
+        stream.options = {"preset": "veryfast", "crf": "22"}
         stream.codec_context.thread_count = 1  # equal frames, equal bytes
 
         def encode(rgb: npt.NDArray[np.uint8]) -> None:
