@@ -38,9 +38,10 @@ class DinoHead(nn.Module):
             nn.GELU(),
             nn.Linear(hidden, bottleneck),
         )
-        for layer in self.mlp[::2]:
-            nn.init.trunc_normal_(layer.weight, std=0.02)
-            nn.init.zeros_(layer.bias)
+        for layer in self.mlp:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
         self.last_layer = Prototypes(bottleneck, prototypes)
 
     def forward(self, x: Tensor) -> Tensor:

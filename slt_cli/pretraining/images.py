@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
 from slt_cli.errors import InputError, Interrupted
@@ -75,7 +76,7 @@ def _verdict(path: Path) -> str:
     try:
         with Image.open(path) as image:
             image.draft("L", _PROBE)
-            brightest = image.convert("L").getextrema()[1]
+            brightest = np.asarray(image.convert("L")).max()
     except Exception:  # Pillow's readers raise nearly anything on damaged files
         return "unreadable"
     return "missing" if brightest <= BLACK else "usable"

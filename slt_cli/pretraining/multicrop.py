@@ -157,7 +157,7 @@ def view_loader(
     keys = batch_keys(dataset.seed, len(dataset.paths), batch_size, epochs, start)
     return DataLoader(
         dataset,
-        batch_sampler=keys,  # type: ignore[arg-type]
+        batch_sampler=keys,
         num_workers=workers,
         pin_memory=pin_memory,
         generator=torch.Generator().manual_seed(dataset.seed),  # leaves the global one alone
