@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -15,20 +16,24 @@ from slt_cli.synthetic.signers import Colour, Signer
 Image = npt.NDArray[np.uint8]
 Points = npt.NDArray[np.float64]
 
-_SHIFT = 4  # cv2 takes sixteenths of a pixel
-_FINGERS = ((1, 2, 3, 4), (5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16), (17, 18, 19, 20))
+_SHIFT = 4  # cv2 draws in fractions of a pixel given as integers: here sixteenths
+_FINE = 1 << _SHIFT
+_FINGERS = ([1, 2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12], [13, 14, 15, 16], [17, 18, 19, 20])
 _FINGER_WIDTH = (0.062, 0.056, 0.056, 0.054, 0.048)  # in shoulder widths
-_PALM = (0, 1, 5, 9, 13, 17)
+_PALM = [0, 1, 5, 9, 13, 17]
 
 
 class Renderer:
-    """Draws frames of one signer on a square of `size` pixels."""
+    """Draws frames of one signer on a square of `size` pixels.
+
+    Inside, all lengths are sixteenths of a pixel.
+    """
 
     def __init__(self, signer: Signer, size: int = 256) -> None:
         self.size = size
         self._signer = signer
         self._wall = _wall(signer.wall, size)
-        self._unit = size * signer.scale  # pixels per shoulder width
+        self._unit = _FINE * size * signer.scale  # one shoulder width
         self._line = _mix(signer.skin, (40, 16, 10), 0.42)
         self._shade = _mix(signer.skin, (60, 20, 10), 0.14)
         self._light = _mix(signer.skin, (255, 244, 236), 0.22)
@@ -36,21 +41,21 @@ class Renderer:
     def draw(self, points: npt.NDArray[np.float32]) -> Image:
         """Picture `(size, size, 3)` uint8 RGB of one frame of landmarks `(543, 3)`."""
         canvas = self._wall.copy()
-        scaled = points.astype(np.float64) * self.size
+        scaled = (points.astype(np.float64) * self.size - 0.5) * _FINE + 0.5  # rounds, once for all
         self._trunk(canvas, scaled)
         self._head(canvas, scaled[FACE])
         sides = ((11, 13, LEFT_HAND, -1.0), (12, 14, RIGHT_HAND, 1.0))
         # The hand nearer to the camera hides the other.
         for shoulder, elbow, hand, side in sorted(sides, key=lambda s: -scaled[s[2], 2].mean()):
-            self._arm(canvas, scaled[shoulder], scaled[elbow], scaled[hand][0])
+            self._arm(canvas, scaled[shoulder, :2], scaled[elbow, :2], scaled[hand][0, :2])
             self._hand(canvas, scaled[hand], side)
         return canvas
 
     def _trunk(self, canvas: Image, points: Points) -> None:
         unit, shirt = self._unit, self._signer.shirt
-        neck = points[[11, 12]].mean(0)[:2]
+        neck = (points[11, :2] + points[12, :2]) / 2
         left, right = points[11, :2], points[12, :2]
-        hips = points[[23, 24]].mean(0)[:2]
+        hips = (points[23, :2] + points[24, :2]) / 2
         across = (left - right) / 2
         if self._signer.long_hair:
             hair = points[FACE][:, :2].mean(0) + _down(0.05 * unit)
@@ -113,8 +118,8 @@ class Renderer:
         across, along = joints[5, :2] - joints[17, :2], joints[9, :2] - joints[0, :2]
         facing = side * (across[0] * along[1] - across[1] * along[0]) < 0
         palm_colour = self._light if facing else self._signer.skin
-        parts = [(joints[list(_PALM), 2].mean(), -1)]
-        parts += [(joints[list(f[1:]), 2].mean(), k) for k, f in enumerate(_FINGERS)]
+        parts = [(joints[_PALM, 2].mean(), -1)]
+        parts += [((joints[f[1], 2] + joints[f[3], 2]) / 2, k) for k, f in enumerate(_FINGERS)]
         for _, finger in sorted(parts, reverse=True):
             if finger < 0:
                 self._palm(canvas, joints, palm_colour)
@@ -123,13 +128,13 @@ class Renderer:
 
     def _palm(self, canvas: Image, joints: Points, colour: Colour) -> None:
         unit = self._unit
-        hull = joints[list(_PALM), :2]
+        hull = joints[_PALM, :2]
         _stroke(canvas, [*hull, hull[0]], self._line, 0.105 * unit)
         _fill(canvas, hull, colour)
         _stroke(canvas, [*hull, hull[0]], colour, 0.075 * unit)
 
     def _finger(self, canvas: Image, joints: Points, finger: int, colour: Colour) -> None:
-        path = joints[list(_FINGERS[finger]), :2]
+        path = joints[_FINGERS[finger], :2]
         width = _FINGER_WIDTH[finger] * 2 * self._unit * self._signer.hand * 0.72
         _stroke(canvas, path, self._line, width + 0.03 * self._unit)
         _stroke(canvas, path, colour, width)
@@ -152,40 +157,33 @@ def _down(length: float) -> Points:
     return np.array([0.0, length])
 
 
-def _fixed(points: Sequence[npt.ArrayLike] | Points) -> npt.NDArray[np.int32]:
-    return np.rint(np.asarray(points)[..., :2] * (1 << _SHIFT)).astype(np.int32)
+def _fill(canvas: Image, outline: Sequence[Points] | Points, colour: Colour) -> None:
+    cv2.fillPoly(canvas, [np.array(outline, np.int32)], colour, cv2.LINE_AA, _SHIFT)
 
 
-def _fill(canvas: Image, outline: Sequence[npt.ArrayLike] | Points, colour: Colour) -> None:
-    cv2.fillPoly(canvas, [_fixed(outline)], colour, cv2.LINE_AA, _SHIFT)
-
-
-def _stroke(
-    canvas: Image, path: Sequence[npt.ArrayLike] | Points, colour: Colour, width: float
-) -> None:
+def _stroke(canvas: Image, path: Sequence[Points] | Points, colour: Colour, width: float) -> None:
     """A line with round ends and joints."""
-    thickness = max(1, round(width))
-    cv2.polylines(canvas, [_fixed(path)], False, colour, thickness, cv2.LINE_AA, _SHIFT)
+    thickness = max(1, round(width / _FINE))
+    whole = np.array(path, np.int32)
+    cv2.polylines(canvas, [whole], False, colour, thickness, cv2.LINE_AA, _SHIFT)
 
 
 def _ellipse(canvas: Image, centre: Points, axes: tuple[float, float], colour: Colour) -> None:
-    middle, radii = _fixed(centre), _fixed(np.array(axes))
-    cv2.ellipse(
-        canvas, (int(middle[0]), int(middle[1])), (int(radii[0]), int(radii[1])),
-        0, 0, 360, colour, -1, cv2.LINE_AA, _SHIFT,
-    )  # fmt: skip
+    middle, radii = (int(centre[0]), int(centre[1])), (int(axes[0]), int(axes[1]))
+    cv2.ellipse(canvas, middle, radii, 0, 0, 360, colour, -1, cv2.LINE_AA, _SHIFT)
 
 
 def _taper(
     canvas: Image, start: Points, end: Points, from_radius: float, to_radius: float, colour: Colour
 ) -> None:
     """A limb: two discs and the quadrilateral between them."""
-    a, b = start[:2], end[:2]
-    line = b - a
-    normal = np.array([-line[1], line[0]]) / max(float(np.hypot(*line)), 1e-6)
-    _fill(canvas, [a + normal * from_radius, b + normal * to_radius,
-                   b - normal * to_radius, a - normal * from_radius], colour)  # fmt: skip
-    for point, radius in ((a, from_radius), (b, to_radius)):
-        x, y = _fixed(point)
-        cv2.circle(canvas, (int(x), int(y)), int(radius * (1 << _SHIFT)), colour, -1,
-                   cv2.LINE_AA, _SHIFT)  # fmt: skip
+    (ax, ay), (bx, by) = start, end
+    length = max(math.hypot(bx - ax, by - ay), 1.0)
+    nx, ny = (ay - by) / length, (bx - ax) / length
+    corners = [
+        (ax + nx * from_radius, ay + ny * from_radius), (bx + nx * to_radius, by + ny * to_radius),
+        (bx - nx * to_radius, by - ny * to_radius), (ax - nx * from_radius, ay - ny * from_radius),
+    ]  # fmt: skip
+    cv2.fillPoly(canvas, [np.array(corners, np.int32)], colour, cv2.LINE_AA, _SHIFT)
+    for x, y, radius in ((ax, ay, from_radius), (bx, by, to_radius)):
+        cv2.circle(canvas, (int(x), int(y)), int(radius), colour, -1, cv2.LINE_AA, _SHIFT)
