@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from slt_cli.cli.flags import Outcome, complete_keys, complete_presets
-from slt_cli.errors import UsageError
+from slt_cli.errors import InputError, UsageError
 from slt_cli.pipelines.result import Result
 from slt_cli.settings.files import SUFFIXES
 from slt_cli.settings.load import Loaded, flat_values, load_settings
@@ -49,7 +49,8 @@ def register(app: typer.Typer) -> None:
         rows = _rows(loaded)
         text = "\n".join(f"{key} = {value}  <- {place}" for key, value, place in rows)
         facts = {key: {"value": json.loads(value), "origin": place} for key, value, place in rows}
-        return Outcome(Result("config show", text=text, facts=facts), json_)
+        result = Result("config show", text=text, warnings=loaded.notes, facts=facts)
+        return Outcome(result, json_)
 
     @group.command("schema")
     def schema(
@@ -100,8 +101,7 @@ def _values_of(name: str) -> dict[str, Any]:
     path = Path(name)
     run_config = path / "config.json"
     if run_config.is_file():
-        tree = json.loads(run_config.read_text("utf-8"))["settings"]
-        return {f"{s}.{key}": value for s, fields in tree.items() for key, value in fields.items()}
+        return _values_of_run(run_config)
     if path.suffix in SUFFIXES and path.is_file():
         return flat_values(load_settings(config_files=[path]).settings)
     if name.replace("_", "-") in {preset.name for preset in list_presets()}:
@@ -110,3 +110,13 @@ def _values_of(name: str) -> dict[str, Any]:
         "neither a run folder with config.json, nor a configuration file, nor a preset",
         where=name, hint="slt presets list",
     )  # fmt: skip
+
+
+def _values_of_run(config: Path) -> dict[str, Any]:
+    try:
+        tree = json.loads(config.read_text("utf-8"))["settings"]
+        return {f"{s}.{key}": value for s, fields in tree.items() for key, value in fields.items()}
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            "not a config.json that slt train wrote", where=str(config), hint="give another run"
+        ) from error

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import redirect_stdout
 from typing import Annotated
 
 import typer
 
 from slt_cli.cli.flags import Outcome
-from slt_cli.cli.streams import native_noise_to, open_log
 
 
 def register(app: typer.Typer) -> None:
@@ -22,9 +23,6 @@ def register(app: typer.Typer) -> None:
         """Say what works here: versions, estimators and their models, devices, disk."""
         from slt_cli.pipelines.doctor import run_doctor
 
-        fd, log = open_log()
-        with native_noise_to(fd):
+        with redirect_stdout(sys.stderr):
             result = run_doctor()
-        if log is not None:
-            log.unlink(missing_ok=True)
         return Outcome(result, json_)

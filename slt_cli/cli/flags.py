@@ -5,8 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import sys
 import typing
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,7 +16,6 @@ from typing import Annotated, Any
 import typer
 
 from slt_cli.cli.console import reporting
-from slt_cli.cli.streams import native_noise_to, open_log
 from slt_cli.pipelines.result import Report, Result
 from slt_cli.settings.load import Loaded, load_settings
 from slt_cli.settings.preset_files import list_presets
@@ -41,13 +42,12 @@ class Outcome:
 
     result: Result
     as_json: bool
-    log: Path | None = None
 
 
 CORPUS_PATHS = tuple(
     f"data.{name}"
     for _, name, _ in iter_fields("data")
-    if name == "corpus" or name.endswith(("_dir", "_csv", "_index")) and name != "work_dir"
+    if name == "corpus" or (name.endswith(("_dir", "_csv", "_index")) and name != "work_dir")
 )
 """The settings that say where a corpus lies."""
 
@@ -103,15 +103,11 @@ def settings_command(
 def _run(
     body: Callable[..., Result], loaded: Loaded, common: dict[str, Any], positional: dict[str, Any]
 ) -> Outcome:
-    fd, log = (2, None) if common["debug"] else open_log()
-    with reporting(bool(common["quiet"])) as report:
+    with reporting(bool(common["quiet"])) as report, redirect_stdout(sys.stderr):
         for note in loaded.notes:
             report("note", text=note)
-        with native_noise_to(fd):
-            result = body(Call(loaded, bool(common["dry_run"]), report), **positional)
-    if log is not None:
-        log.unlink(missing_ok=True)
-    return Outcome(result, bool(common["json_"]), log)
+        result = body(Call(loaded, bool(common["dry_run"]), report), **positional)
+    return Outcome(result, bool(common["json_"]))
 
 
 _COMMON: dict[str, Any] = {
@@ -127,7 +123,7 @@ _COMMON: dict[str, Any] = {
         ),
     ],
     "dry_run": Annotated[
-        bool, typer.Option("--dry-run", help="Check settings and inputs, show the plan, write nothing.")
+        bool, typer.Option("--dry-run", help="Check everything, show the plan, write nothing.")
     ],
     "json_": Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")],
     "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")],

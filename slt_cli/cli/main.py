@@ -8,47 +8,54 @@ import os
 import signal
 import sys
 import traceback
-from pathlib import Path
 from typing import Any, NoReturn
 
 import typer
 
-from slt_cli.cli.console import show_error
+from slt_cli.cli.console import printable, show_error
 from slt_cli.cli.flags import Outcome
-from slt_cli.cli.streams import open_log, own_streams
-from slt_cli.errors import Interrupted, OutOfResources, SltError
+from slt_cli.cli.streams import StdoutError, keep_log, own_streams
+from slt_cli.errors import Interrupted, OutOfResources, SltError, UsageError
 from slt_cli.pipelines.result import Result
+
+_NO_ROOM = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.ENOMEM, errno.EMFILE, errno.ENFILE,
+}  # fmt: skip
+_NO_ACCESS = {
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.EEXIST,
+    errno.ENAMETOOLONG, errno.ELOOP,
+}  # fmt: skip
 
 
 def main() -> NoReturn:
     """Run `slt` and leave with its exit code."""
-    own_streams()
-    signal.signal(signal.SIGTERM, _terminate)
     argv = join_set_pairs(sys.argv[1:])
+    noise = own_streams(_debug(argv))
+    signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = run(argv)
+        code = run(argv, noise)
         sys.stdout.flush()
-    except BrokenPipeError:
-        code = 141
+    except StdoutError as error:
         _silence(sys.stdout)
-    except OSError as error:
-        if error.errno not in {errno.ENOSPC, errno.EIO}:
-            raise
-        _silence(sys.stdout)
-        show_error(f"stdout cannot be written: {error.strerror}", None, None, "SLT-E006")
-        code = 6
+        code = 141 if error.reader_left else OutOfResources.exit_code
+        if not error.reader_left:
+            show_error(f"stdout cannot be written: {error}", None, None, OutOfResources.code)
     sys.exit(code)
 
 
-def run(argv: list[str]) -> int:
-    """Run one command line and print its result. Returns the exit code."""
-    from slt_cli.cli.app import app
+def run(argv: list[str], noise: int | None = None) -> int:
+    """Run one command line and print its result; `noise` is the log of `own_streams`.
 
+    Returns the exit code. Only `StdoutError` and the exits of shell completion leave this function.
+    """
     as_json = "--json" in argv
     try:
+        from slt_cli.cli.app import app
+
         returned = app(argv, prog_name="slt", standalone_mode=False)
+        text = _rendered(returned)
     except SltError as error:
-        if "--debug" in argv:
+        if _debug(argv):
             traceback.print_exc()
         return _fail(error, argv, as_json)
     except typer.TyperException as error:
@@ -58,11 +65,16 @@ def run(argv: list[str]) -> int:
     except MemoryError:
         hint = "use fewer workers, smaller batches or shorter clips"
         return _fail(OutOfResources("out of memory", hint=hint), argv, as_json)
-    except (BrokenPipeError, SystemExit):
+    except StdoutError:
+        raise
+    except SystemExit as leaving:  # of completion, or of Click for any broken pipe
+        if isinstance(leaving.__context__, OSError):
+            return _bug(leaving.__context__, argv, as_json, noise)
         raise
     except Exception as error:
-        return _bug(error, argv, as_json)
-    return _finish(returned)
+        known = _known(error)
+        return _fail(known, argv, as_json) if known else _bug(error, argv, as_json, noise)
+    return _finish(returned, text)
 
 
 def join_set_pairs(argv: list[str]) -> list[str]:
@@ -77,19 +89,26 @@ def join_set_pairs(argv: list[str]) -> list[str]:
     return joined
 
 
-def _finish(returned: Any) -> int:
+def _debug(argv: list[str]) -> bool:
+    return "--debug" in argv or bool(os.environ.get("SLT_DEBUG"))
+
+
+def _rendered(returned: Any) -> str:
+    if not isinstance(returned, Outcome):
+        return ""
+    return _json(returned.result) if returned.as_json else returned.result.text
+
+
+def _finish(returned: Any, text: str) -> int:
+    if text:
+        print(text)
     if not isinstance(returned, Outcome):
         return int(returned or 0)
-    result = returned.result
-    if returned.as_json:
-        print(_json(result))
-    elif result.text:
-        print(result.text)
-    for warning in result.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    for error in result.errors:
+    for warning in returned.result.warnings:
+        print(f"warning: {printable(warning)}", file=sys.stderr)
+    for error in returned.result.errors:
         show_error(error.message, error.where, error.hint, error.code)
-    return result.exit_code
+    return returned.result.exit_code
 
 
 def _fail(error: SltError, argv: list[str], as_json: bool) -> int:
@@ -106,8 +125,6 @@ def _failed(error: SltError, argv: list[str]) -> Result:
 
 
 def _usage(error: Any, argv: list[str], as_json: bool) -> int:
-    from slt_cli.errors import UsageError
-
     ctx = getattr(error, "ctx", None)
     if type(error).__name__ == "NoArgsIsHelpError":
         print(error.format_message(), file=sys.stderr)
@@ -116,18 +133,28 @@ def _usage(error: Any, argv: list[str], as_json: bool) -> int:
     return _fail(UsageError(error.format_message(), hint=hint), argv, as_json)
 
 
-def _bug(error: Exception, argv: list[str], as_json: bool) -> int:
+def _known(error: Exception) -> SltError | None:
+    """Refusals of the operating system that the user can do something about."""
+    if not isinstance(error, OSError):
+        return None
+    reason, where = error.strerror or str(error), error.filename and os.fsdecode(error.filename)
+    if error.errno in _NO_ROOM:
+        return OutOfResources(reason, where=where, hint="slt doctor shows disk and limits")
+    if error.errno in _NO_ACCESS:
+        return UsageError(reason, where=where, hint="check the path and its permissions")
+    return None
+
+
+def _bug(error: Exception, argv: list[str], as_json: bool, noise: int | None) -> int:
     """An unexpected exception: one line, and a log with the traceback."""
-    if "--debug" in argv or os.environ.get("SLT_DEBUG"):
+    log = None
+    if _debug(argv):
         traceback.print_exc()
-        log: Path | None = None
     else:
-        fd, log = open_log()
-        os.write(fd, traceback.format_exc().encode("utf-8", "backslashreplace"))
-    summary = (
-        f"unexpected {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    )
+        log = keep_log(noise, traceback.format_exc())
+    first_line = next(iter(str(error).splitlines()), "")
     hint = "run again with --debug" + (f", or read {log}" if log else "")
+    summary = f"unexpected {type(error).__name__}: {first_line}"
     return _fail(SltError(summary, hint=hint), argv, as_json)
 
 

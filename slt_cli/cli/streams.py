@@ -6,19 +6,52 @@ import io
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 
-def own_streams() -> None:
-    """Bind `sys.stdout` and `sys.stderr` to private copies of fds 1 and 2, UTF-8, never failing.
+def own_streams(debug: bool) -> int:
+    """Bind `sys.stdout` and `sys.stderr` to private copies of fds 1 and 2, UTF-8.
 
-    Afterwards fds 1 and 2 can be pointed elsewhere without losing the terminal.
+    From then on whatever native code and child processes write to fds 1 and 2 lands in a hidden
+    log, or with `debug` on stderr. Returns the log's file descriptor.
     """
     sys.stdout = _private(sys.stdout, 1)
     sys.stderr = _private(sys.stderr, 2)
+    noise = sys.stderr.fileno() if debug else _hidden_file()
+    os.dup2(noise, 1)
+    os.dup2(noise, 2)
+    return noise
+
+
+class StdoutError(Exception):
+    """The result cannot be delivered: the reader left, or the device is full."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(cause.strerror)
+        self.reader_left = isinstance(cause, BrokenPipeError)
+
+
+class _Stdout(io.FileIO):
+    """Errors of this file are told apart from all other errors of the operating system."""
+
+    def write(self, data: Any) -> int:
+        """Write, or raise `StdoutError`."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            raise StdoutError(error) from error
+
+
+class _Stderr(io.FileIO):
+    """A file that loses what it cannot write: a full or closed stderr must not end a run."""
+
+    def write(self, data: Any) -> int:
+        """Write, or drop."""
+        try:
+            return super().write(data)
+        except OSError:
+            return len(data)
 
 
 def _private(stream: TextIO | None, fd: int) -> TextIO:
@@ -28,31 +61,34 @@ def _private(stream: TextIO | None, fd: int) -> TextIO:
         copy = os.dup(fd)
     except OSError:  # started with the descriptor closed
         copy = os.open(os.devnull, os.O_WRONLY)
-    raw = io.FileIO(copy, "w")
+    raw = _Stdout(copy, "w") if fd == 1 else _Stderr(copy, "w")
     return io.TextIOWrapper(
         io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=raw.isatty() or fd == 2
     )
 
 
-def open_log() -> tuple[int, Path | None]:
-    """Open the log that takes native noise: a temporary file, or nothing where none can be made."""
+def _hidden_file() -> int:
+    """A file without a name, which cannot be left behind; nothing where none can be made."""
+    try:
+        with tempfile.TemporaryFile() as file:
+            return os.dup(file.fileno())
+    except OSError:
+        return os.open(os.devnull, os.O_RDWR)
+
+
+def keep_log(noise: int | None, text: str) -> Path | None:
+    """Save the hidden log, and `text` after it, as a file that the user can read.
+
+    Returns None where no temporary file can be made.
+    """
     try:
         fd, name = tempfile.mkstemp(prefix="slt-", suffix=".log")
-        return fd, Path(name)
+        with open(fd, "wb") as log:
+            if noise is not None:
+                os.lseek(noise, 0, os.SEEK_SET)
+                while block := os.read(noise, 1 << 20):
+                    log.write(block)
+            log.write(text.encode("utf-8", "backslashreplace"))
     except OSError:
-        return os.open(os.devnull, os.O_WRONLY), None
-
-
-@contextmanager
-def native_noise_to(fd: int) -> Iterator[None]:
-    """While the body runs, whatever writes to fds 1 and 2 lands in `fd`; prints go to stderr."""
-    saved = [(target, os.dup(target)) for target in (1, 2)]
-    for target, _ in saved:
-        os.dup2(fd, target)
-    try:
-        with redirect_stdout(sys.stderr):
-            yield
-    finally:
-        for target, copy in saved:
-            os.dup2(copy, target)
-            os.close(copy)
+        return None
+    return Path(name)
