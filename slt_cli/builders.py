@@ -230,13 +230,15 @@ def build_dataset(
 
 
 def resolve_device(name: str) -> torch.device:
-    """`auto` is the first GPU or else the CPU. Raises `MissingAsset` for a GPU that is not there."""
+    """`auto` is the first GPU or else the CPU. Raises `MissingAsset` for an absent GPU."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UsageError(f"unknown device {name!r}", where="training.device", hint="--device cpu") from error
+        raise UsageError(
+            f"unknown device {name!r}", where="training.device", hint="--device cpu"
+        ) from error
     if device.type == "cuda" and (
         not torch.cuda.is_available() or (device.index or 0) >= torch.cuda.device_count()
     ):

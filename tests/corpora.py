@@ -37,7 +37,9 @@ def write_corpus(
     return root
 
 
-def _clip(words: np.ndarray, frames: int, layout: object, rng: np.random.Generator) -> ClipKeypoints:
+def _clip(
+    words: np.ndarray, frames: int, layout: object, rng: np.random.Generator
+) -> ClipKeypoints:
     count = len(layout)  # type: ignore[arg-type]
     resting = np.random.default_rng(7).uniform(0.3, 0.7, (count, 2))
     xy = resting + rng.normal(0, 0.003, (frames, count, 2))

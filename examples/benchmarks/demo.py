@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 
 from record import record
 
@@ -19,7 +18,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         started = time.monotonic()
         done = subprocess.run(
-            [sys.executable, "-m", "slt_cli", "demo", "-o", str(Path(temporary) / "demo"), "--json"],
+            [sys.executable, "-m", "slt_cli", "demo", "-o", f"{temporary}/demo", "--json"],
             check=True, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         total = time.monotonic() - started
@@ -31,7 +30,10 @@ def main() -> None:
         record(
             "Demo: scores on 60 new sentences by an unseen synthetic signer", command,
             ["score", "test", "control: another sentence's video", "signature"],
-            [[s["name"], s["value"], control.get(s["name"], "-"), f"`{s['signature']}`"] for s in scores],
+            [
+                [s["name"], s["value"], control.get(s["name"], "-"), f"`{s['signature']}`"]
+                for s in scores
+            ],
         ),
         record(
             "Demo: seconds per step", command, ["step", "seconds"],

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 
 from slt_cli.errors import InputError
@@ -114,6 +115,11 @@ def read_gloss_table(path: Path) -> dict[str, tuple[str, ...]]:
     table = read_table(path)
     column = table.column(*GLOSS_NAMES)
     return {name: tuple(row.cells[column].split()) for name, row in table.by_id().items()}
+
+
+def ctc_frames(glosses: Sequence[str]) -> int:
+    """Fewest frames that CTC can align with `glosses`: one each, and a blank between equal ones."""
+    return len(glosses) + sum(a == b for a, b in pairwise(glosses))
 
 
 def read_index(path: Path) -> list[str]:

@@ -18,7 +18,8 @@ def read_split(corpus: CorpusPaths, split: str) -> list[ClipRecord]:
     missing = missing_tables(corpus, (split,))
     if missing:
         raise UsageError(
-            "the corpus is not ready: " + "; ".join(missing), hint="slt validate " + str(corpus.root)
+            "the corpus is not ready: " + "; ".join(missing),
+            hint="slt validate " + str(corpus.root),
         )
     texts = read_meta(corpus.metadata_csv)
     glosses = read_gloss_table(corpus.gloss_csv) if corpus.gloss_csv.is_file() else {}

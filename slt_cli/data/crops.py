@@ -20,7 +20,7 @@ STD = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
 def read_crops(
     corpus: CorpusPaths, video_id: str, part: str, frames: npt.NDArray[np.int64], size: int
 ) -> npt.NDArray[np.float32]:
-    """(T, 3, size, size) normalised crops of `part` at `frames`. Raises `InputError` for a missing one."""
+    """Normalised crops (T, 3, size, size) of `part`. Raises `InputError` for a missing one."""
     images = np.empty((len(frames), 3, size, size), np.float32)
     for row, frame in zip(images, frames, strict=True):
         path = corpus.crop_path(CROP_FOLDERS[part], video_id, int(frame))
@@ -45,7 +45,9 @@ def resize_crop(rgb: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
         return rgb
     from PIL import Image
 
-    return np.asarray(Image.fromarray(rgb).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0))
+    return np.asarray(
+        Image.fromarray(rgb).resize((size, size), Image.Resampling.BILINEAR, reducing_gap=2.0)
+    )
 
 
 def _decode(data: bytes, size: int) -> npt.NDArray[np.uint8]:

@@ -15,12 +15,12 @@ from slt_cli.corpus.clip_files import load_clip_keypoints, load_pose
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.data.augment import KeypointAugmentation
 from slt_cli.data.crops import CROP_FOLDERS, read_crops
+from slt_cli.data.points import keypoint_streams, pose_stream
 from slt_cli.data.sample import ClipSample
 from slt_cli.data.sampler import Item
 from slt_cli.data.thin import thin_by_time
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import InputError
-from slt_cli.landmarks.normalise import normalise_keypoints
 
 CACHE_BYTES = 512 * 2**20
 
@@ -103,7 +103,9 @@ class ClipDataset(Dataset[ClipSample]):
                 streams[f"crops_{part}"] = read_crops(
                     self.corpus, record.video_id, part, frames, self.image_size
                 )
-                valid[f"crops_{part}"] = clip.crop_source[list(CROP_FOLDERS).index(part), frames] > 0
+                valid[f"crops_{part}"] = (
+                    clip.crop_source[list(CROP_FOLDERS).index(part), frames] > 0
+                )
         return ClipSample(
             record.video_id, streams, valid, record.text,
             self.tokenizer.encode(record.text, self.max_target_length),
@@ -141,7 +143,9 @@ class ClipDataset(Dataset[ClipSample]):
                 )
         return first
 
-    def _frames(self, time_s: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    def _frames(
+        self, time_s: npt.NDArray[np.float64], rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
         kept = thin_by_time(time_s, self.sequence_length)
         if self.augment is None:
             return kept
@@ -170,16 +174,9 @@ class ClipDataset(Dataset[ClipSample]):
 
     def _load(self, video_id: str) -> _Clip:
         stored = load_clip_keypoints(self.corpus.keypoints(video_id))
-        points: dict[str, npt.NDArray[np.float32]] = {}
-        valid: dict[str, npt.NDArray[np.bool_]] = {}
-        if "keypoints" in self.streams:
-            parts = normalise_keypoints(stored)
-            points = {f"keypoints_{name}": part.x for name, part in parts.items()}
-            valid = {f"keypoints_{name}": part.valid for name, part in parts.items()}
+        points, valid = keypoint_streams(stored, self.streams)
         if "pose" in self.streams:
-            pose = load_pose(self.corpus.pose(video_id))  # (T, 3 * L)
-            pose = pose.reshape(len(pose), -1, 3)[:, : self.pose_landmarks]
-            points["pose"] = np.maximum(pose, 0.0)
-            valid["pose"] = pose[..., 0] >= 0
+            pose = pose_stream(load_pose(self.corpus.pose(video_id)), self.pose_landmarks)
+            points, valid = points | pose[0], valid | pose[1]
         landmarks = {"layout": stored.layout, **stored.estimator}
         return _Clip(points, valid, stored.time_s, stored.crop_source, landmarks)

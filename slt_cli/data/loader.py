@@ -14,7 +14,7 @@ from slt_cli.data.sampler import LengthBucketSampler, SequentialSampler
 
 
 class TrainLoader:
-    """Training batches; `epoch(e, start)` begins at batch `start` without reading the ones before."""
+    """Training batches; `epoch(e, start)` begins at batch `start` and reads none before it."""
 
     def __init__(
         self,

@@ -17,7 +17,9 @@ class LengthBucketSampler(Sampler[list[Item]]):
     `start` skips that many batches of the epoch without touching any data, for resuming.
     """
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, seed: int, window: int = 16) -> None:
+    def __init__(
+        self, lengths: Sequence[int], batch_size: int, seed: int, window: int = 16
+    ) -> None:
         self.lengths = np.asarray(lengths)
         self.batch_size = batch_size
         self.seed = seed

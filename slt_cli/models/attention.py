@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 
 class TransformerLayer(nn.Module):
-    """Self-attention and a feed-forward part, both residual with layer norm before (Xiong et al. 2020)."""
+    """Self-attention and a feed-forward part, residual, norm first (Xiong et al. 2020)."""
 
     def __init__(self, *, width: int, heads: int, dropout: float, ff_multiplier: int = 4) -> None:
         super().__init__()

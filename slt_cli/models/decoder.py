@@ -74,9 +74,7 @@ class TextSeq2SeqDecoder(nn.Module):
     def encode(self, features: Tensor, frame_valid: Tensor) -> Tensor:
         """(B, T, D) features, (B, T) bool -> (B, T, D) memory for cross-attention."""
         encoder = self.model.get_encoder()
-        return encoder(
-            inputs_embeds=features, attention_mask=frame_valid.long()
-        ).last_hidden_state
+        return encoder(inputs_embeds=features, attention_mask=frame_valid.long()).last_hidden_state
 
     def decode(self, tokens: Tensor, memory: Tensor, frame_valid: Tensor) -> Tensor:
         """(B, L) tokens so far, (B, T, D) memory, (B, T) bool -> (B, L, vocabulary) logits."""
@@ -97,7 +95,13 @@ class TextSeq2SeqDecoder(nn.Module):
 
     @torch.no_grad()
     def generate(
-        self, features: Tensor, frame_valid: Tensor, *, beams: int, length_penalty: float, max_length: int
+        self,
+        features: Tensor,
+        frame_valid: Tensor,
+        *,
+        beams: int,
+        length_penalty: float,
+        max_length: int,
     ) -> Tensor:
         """Best token sequence per clip, (B, <= max_length + 1), starting with the start token."""
         config = self.model.config
@@ -107,7 +111,7 @@ class TextSeq2SeqDecoder(nn.Module):
             generation_config=GenerationConfig(
                 num_beams=beams, length_penalty=length_penalty, max_new_tokens=max_length,
                 do_sample=False, early_stopping=True, use_cache=True,
-                decoder_start_token_id=config.decoder_start_token_id, bos_token_id=config.bos_token_id,
+                decoder_start_token_id=self.bos_id, bos_token_id=self.bos_id,
                 eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id,
             ),
         )  # fmt: skip

@@ -34,7 +34,14 @@ class KeypointStreamEncoder(nn.Module):
     """
 
     def __init__(
-        self, *, num_points: int, channels: int, width: int, blocks: int, kernel: int, dropout: float
+        self,
+        *,
+        num_points: int,
+        channels: int,
+        width: int,
+        blocks: int,
+        kernel: int,
+        dropout: float,
     ) -> None:
         super().__init__()
         self.embed = nn.Linear(num_points * (channels + 1), width)
@@ -86,7 +93,8 @@ class KeypointEncoder(nn.Module):
     ) -> Tensor:
         """Per stream (B, T, V_s, C) points and (B, T, V_s) masks -> (B, T, D)."""
         features = [
-            encoder(points[name], valid[name], frame_valid) for name, encoder in self.streams.items()
+            encoder(points[name], valid[name], frame_valid)
+            for name, encoder in self.streams.items()
         ]
         seen = [valid[name].any(-1) for name in self.streams]
         x = torch.stack(features, dim=2) + self.identity  # (B, T, S, D)

@@ -65,7 +65,10 @@ class MultiStreamEncoder(nn.Module):
         if pose_points:
             projected["pose"] = pose_points * 3
         self.projectors = nn.ModuleDict(
-            {n: StreamProjector(in_dim=width, out_dim=projector_dim) for n, width in projected.items()}
+            {
+                n: StreamProjector(in_dim=width, out_dim=projector_dim)
+                for n, width in projected.items()
+            }
         )
         num_streams = len(projected) + (keypoints is not None)
         self.fusion = FuseConcatLinear(in_dims=[projector_dim] * num_streams, out_dim=d_model)
@@ -94,7 +97,9 @@ class MultiStreamEncoder(nn.Module):
         for name, projector in self.projectors.items():
             if name == "pose":
                 seen = valid["pose"]
-                parts.append(projector((streams["pose"] * seen[..., None]).flatten(2), seen.any(-1)))
+                parts.append(
+                    projector((streams["pose"] * seen[..., None]).flatten(2), seen.any(-1))
+                )
             else:
                 parts.append(projector(self._backbone(name, streams[name]), valid[name]))
         return self.temporal(self.fusion(parts), frame_valid)

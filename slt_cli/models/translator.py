@@ -13,7 +13,7 @@ from slt_cli.models.multistream import MultiStreamEncoder
 
 @dataclass
 class TranslatorOutput:
-    """What one forward pass yields: text logits (B, L, vocabulary), gloss logits (B, T, G) or None."""
+    """Text logits (B, L, vocabulary) and gloss logits (B, T, G), None without a gloss head."""
 
     text_logits: Tensor
     gloss_logits: Tensor | None
@@ -23,7 +23,12 @@ class SltModel(nn.Module):
     """Streams of a signing clip to text, with gloss CTC as help where glosses exist."""
 
     def __init__(
-        self, *, encoder: MultiStreamEncoder, decoder: TextSeq2SeqDecoder, d_model: int, num_glosses: int
+        self,
+        *,
+        encoder: MultiStreamEncoder,
+        decoder: TextSeq2SeqDecoder,
+        d_model: int,
+        num_glosses: int,
     ) -> None:
         super().__init__()
         self.encoder = encoder

@@ -1,1 +1,1 @@
-"""One function per verb: settings in, `Result` out. The command line and Python users call these."""
+"""One function per verb: settings in, `Result` out. Commands and Python users call these."""

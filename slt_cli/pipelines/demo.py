@@ -47,10 +47,15 @@ def run_demo(settings: Settings, report: Report) -> Result:
         shutil.rmtree(root)
     if root.exists():
         raise UsageError(
-            "the demo folder exists", where=str(root), hint="slt demo --overwrite, or slt demo -o OTHER"
+            "the demo folder exists",
+            where=str(root),
+            hint="slt demo --overwrite, or slt demo -o OTHER",
         )
     walk = _Walk(report)
-    report("note", text="rendering a synthetic signer: landmarks come from the renderer, not from pixels")
+    report(
+        "note",
+        text="rendering a synthetic signer: landmarks come from the renderer, not from pixels",
+    )
     started = time.monotonic()
     write_demo_videos(
         root / "videos", root / "corpus", seed=demo.seed, num_train=demo.num_train,
@@ -86,7 +91,9 @@ class _Walk:
 
 
 def _failed(command: list[str], code: int) -> SltError:
-    error = SltError(f"the step failed with exit code {code}", where=_shown(command), hint=_shown(command))
+    error = SltError(
+        f"the step failed with exit code {code}", where=_shown(command), hint=_shown(command)
+    )
     error.exit_code = code  # type: ignore[misc]
     return error
 
@@ -112,7 +119,16 @@ def _commands(settings: Settings) -> list[list[str]]:
     train += ["--seed", str(demo.seed)] + (["--epochs", str(demo.epochs)] if demo.epochs else [])
     test_video = str(root / "videos" / "test_000.mp4")
     return [
-        ["extract", str(root / "videos"), "-o", corpus, "--estimator", "synthetic", "--crop-size", "112"],
+        [
+            "extract",
+            str(root / "videos"),
+            "-o",
+            corpus,
+            "--estimator",
+            "synthetic",
+            "--crop-size",
+            "112",
+        ],
         ["validate", corpus],
         train,
         ["eval", run, "--data", corpus, "--split", "test", "--control"],
@@ -128,7 +144,8 @@ def _result(root: Path, walk: _Walk) -> Result:
     sentence = walk.results["translate"]["facts"]["videos"][0]
     places = {
         "videos": root / "videos", "corpus": root / "corpus", "run": root / "run",
-        "predictions": root / "run" / "eval" / "test" / "predictions.csv", "bundle": root / "bundle",
+        "predictions": root / "run" / "eval" / "test" / "predictions.csv",
+        "bundle": root / "bundle",
     }  # fmt: skip
     text = "\n\n".join(
         [
@@ -159,5 +176,7 @@ def _scores(scores: dict[str, list[dict[str, Any]]]) -> str:
     for score in [*scores["text"], *scores.get("gloss", [])]:
         other = f"{control[score['name']]:8.2f}" if score["name"] in control else " " * 8
         lines.append(f"{score['name']:<10} {score['value']:7.2f} {other}  {score['signature']}")
-    lines.append("control: every sentence scored against the translation of another sentence's video")
+    lines.append(
+        "control: every sentence scored against the translation of another sentence's video"
+    )
     return "\n".join(lines)

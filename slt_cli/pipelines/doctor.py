@@ -35,7 +35,10 @@ def run_doctor() -> Result:
     }
     found = {name: _guarded(check) for name, check in checks.items()}
     broken = [name for name, facts in found.items() if not facts["ok"]]
-    lines = [f"{'ok' if facts['ok'] else 'FAIL':<5} {name:<20} {_facts(facts)}" for name, facts in found.items()]
+    lines = [
+        f"{'ok' if facts['ok'] else 'FAIL':<5} {name:<20} {_facts(facts)}"
+        for name, facts in found.items()
+    ]
     return Result(
         "doctor", "ok" if not broken else "failed", 0 if not broken else 5, "\n".join(lines),
         counts={"ok": len(found) - len(broken), "failed": len(broken)}, facts=found,
@@ -59,7 +62,9 @@ def _system() -> dict[str, Any]:
         "slt": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(terse=True),
-        "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpus": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
     }
 
 
@@ -98,7 +103,10 @@ def _codecs() -> dict[str, Any]:
 
     wanted = ("h264", "hevc", "vp9", "av1", "mpeg4", "gif")
     missing = [name for name in wanted if name not in av.codecs_available]
-    return {"ok": "h264" in av.codecs_available, "decoders": ", ".join(w for w in wanted if w not in missing)}
+    return {
+        "ok": "h264" in av.codecs_available,
+        "decoders": ", ".join(w for w in wanted if w not in missing),
+    }
 
 
 def _devices() -> dict[str, Any]:
@@ -111,4 +119,8 @@ def _devices() -> dict[str, Any]:
 def _disk() -> dict[str, Any]:
     free = shutil.disk_usage(Path.cwd()).free / 2**30
     writable = os.access(Path.cwd(), os.W_OK)
-    return {"ok": writable and free > LOW_DISK_GIB, "free_gib": round(free, 1), "writable": writable}
+    return {
+        "ok": writable and free > LOW_DISK_GIB,
+        "free_gib": round(free, 1),
+        "writable": writable,
+    }

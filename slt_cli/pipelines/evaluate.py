@@ -40,8 +40,8 @@ def run_evaluate(run: Path | None, loaded: Loaded, report: Report) -> Result:
     Architecture and preprocessing come from the checkpoint; the corpus comes from the command line,
     or from the run when none is given.
     """
-    from slt_cli.evaluation.decoding import translate_batches
     from slt_cli.data.loader import evaluation_batches
+    from slt_cli.evaluation.decoding import translate_batches
     from slt_cli.pipelines.restore import restore_run
 
     settings = loaded.settings
@@ -70,7 +70,9 @@ def _scores(hypotheses: list[Any], settings: Settings) -> dict[str, list[dict[st
     if glossed:
         found["gloss"] = [
             word_error_rate(
-                "gloss WER", [h.gloss_prediction for h in glossed], [h.gloss_reference for h in glossed]
+                "gloss WER",
+                [h.gloss_prediction for h in glossed],
+                [h.gloss_reference for h in glossed],
             )
         ]
     if settings.eval.control:

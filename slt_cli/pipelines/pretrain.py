@@ -21,12 +21,15 @@ def plan_pretrain(loaded: Loaded) -> Result:
     from slt_cli.pretraining.images import find_images
 
     folders, out = _folders(loaded), _output(loaded)
-    plan = Plan("pretrain", missing=[f"{f} (a folder of images)" for f in folders if not f.is_dir()])
+    plan = Plan(
+        "pretrain", missing=[f"{f} (a folder of images)" for f in folders if not f.is_dir()]
+    )
     if not plan.missing:
         plan.facts["images"] = len(find_images(folders))
     settings = loaded.settings.pretrain
     plan.steps += [
-        f"train {settings.algorithm} on {', '.join(map(str, folders))} for {settings.epochs} epochs",
+        f"train {settings.algorithm} for {settings.epochs} epochs on "
+        + ", ".join(map(str, folders)),
         f"write {out}/ and the backbone {settings.export_backbone or out / 'backbone.pt'}",
     ]
     return plan.as_result(loaded.overrides())
@@ -74,10 +77,10 @@ def _config(settings: PretrainSettings) -> Any:
     from slt_cli.pretraining.config import PretrainConfig
 
     same = (
-        "stream", "epochs", "batch_size", "learning_rate", "min_lr", "warmup_epochs", "weight_decay",
-        "weight_decay_end", "clip_grad_norm", "image_size", "local_size", "local_crops", "patch_size",
-        "vit_embed_dim", "vit_depth", "vit_heads", "prototypes", "teacher_temp", "teacher_momentum",
-        "num_workers", "seed",
+        "stream", "epochs", "batch_size", "learning_rate", "min_lr", "warmup_epochs",
+        "weight_decay", "weight_decay_end", "clip_grad_norm", "image_size", "local_size",
+        "local_crops", "patch_size", "vit_embed_dim", "vit_depth", "vit_heads", "prototypes",
+        "teacher_temp", "teacher_momentum", "num_workers", "seed",
     )  # fmt: skip
     return PretrainConfig(
         **{name: getattr(settings, name) for name in same},
@@ -89,5 +92,7 @@ def _config(settings: PretrainSettings) -> Any:
 
 def _result(out: Path, summary: dict[str, Any]) -> Result:
     text = f"{out}\nbackbone: {summary['backbone']}"
-    counts = {key: int(summary[key]) for key in ("images", "unreadable", "missing", "epochs", "steps")}
+    counts = {
+        key: int(summary[key]) for key in ("images", "unreadable", "missing", "epochs", "steps")
+    }
     return Result("pretrain", text=text, outputs=[out], counts=counts, facts=summary)

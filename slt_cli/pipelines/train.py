@@ -9,7 +9,7 @@ from typing import Any
 
 from slt_cli import __version__
 from slt_cli.corpus.paths import CorpusPaths
-from slt_cli.errors import Diverged, Interrupted, MissingAsset, SltError, UsageError
+from slt_cli.errors import Diverged, Interrupted, MissingAsset, UsageError
 from slt_cli.pipelines.result import Plan, Report, Result
 from slt_cli.settings.load import Loaded
 from slt_cli.settings.root import Settings
@@ -107,7 +107,9 @@ def _resume_payload(folder: Any, loaded: Loaded) -> dict[str, Any]:
 
     if not folder.last.exists():
         raise UsageError(
-            "nothing to resume: there is no last.pt", where=str(folder.path), hint="leave --resume out"
+            "nothing to resume: there is no last.pt",
+            where=str(folder.path),
+            hint="leave --resume out",
         )
     payload = load_checkpoint(folder.last)
     now = flat_values(loaded.settings)
@@ -120,7 +122,9 @@ def _resume_payload(folder: Any, loaded: Loaded) -> dict[str, Any]:
             f"a resumed run keeps its settings; these differ:{lines}", where=str(folder.path),
             hint="leave them out, or start a new run with --init-checkpoint",
         )  # fmt: skip
-    moved = {"device": loaded.settings.training.device} if "training.device" in loaded.origins else {}
+    moved = (
+        {"device": loaded.settings.training.device} if "training.device" in loaded.origins else {}
+    )
     payload["settings"]["training"] |= moved
     return payload
 
@@ -146,8 +150,8 @@ def _prepare(settings: Settings, payload: dict[str, Any] | None, report: Report)
     fingerprint = sha256_json([asdict(r) for r in (*train_records, *val_records)])
     if payload and payload["fingerprint"] != fingerprint:
         raise UsageError(
-            "the corpus changed since the run began (ids, texts or glosses)", where=str(corpus.root),
-            hint="start a new run with --init-checkpoint",
+            "the corpus changed since the run began (ids, texts or glosses)",
+            where=str(corpus.root), hint="start a new run with --init-checkpoint",
         )  # fmt: skip
     _warn_infeasible(train, report)
     backbones = None if payload else load_backbones(settings.model)
@@ -160,17 +164,21 @@ def _prepare(settings: Settings, payload: dict[str, Any] | None, report: Report)
 
 def _warn_infeasible(train: Any, report: Report) -> None:
     """Name the clips that are too short for their glosses: they get no CTC loss."""
+    from slt_cli.corpus.tables import ctc_frames
+
     short = [
         record.video_id
         for record, frames in zip(train.records, train.lengths(), strict=True)
-        if frames < len(record.glosses) + sum(a == b for a, b in zip(record.glosses, record.glosses[1:], strict=False))
-    ]  # fmt: skip
+        if frames < ctc_frames(record.glosses)
+    ]
     if short:
         names = ", ".join(short[:5]) + (" ..." if len(short) > 5 else "")
         report("warning", text=f"{len(short)} clips are too short for their glosses: {names}")
 
 
-def _fit(run: _Run, folder: Any, payload: dict[str, Any] | None, report: Report, should_stop: Any) -> None:
+def _fit(
+    run: _Run, folder: Any, payload: dict[str, Any] | None, report: Report, should_stop: Any
+) -> None:
     from slt_cli.builders import build_model, resolve_device
     from slt_cli.data.loader import TrainLoader
     from slt_cli.training.loop import fit, parameter_counts
@@ -203,8 +211,8 @@ def _fit(run: _Run, folder: Any, payload: dict[str, Any] | None, report: Report,
         ),
         config, progress, device=device, save=save,
         end_of_epoch=Validator(
-            model=model, dataset=run.val, tokenizer=run.tokenizer, glosses=run.glosses, config=config,
-            batch_size=settings.data.val_batch_size, max_length=settings.data.max_target_length,
+            model=model, dataset=run.val, tokenizer=run.tokenizer, glosses=run.glosses,
+            config=config, batch_size=settings.data.val_batch_size, max_length=settings.data.max_target_length,
             generate_every=settings.training.generate_every, metric=settings.training.best_metric,
             folder=folder, device=device, report=report,
         ),
@@ -249,8 +257,8 @@ def _load_weights(model: Any, path: Path) -> None:
         model.load_state_dict(weights)
     except (RuntimeError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"the checkpoint does not fit this model: {str(error).splitlines()[0]}", where=str(path),
-            hint="slt config diff RUN_A RUN_B shows how two runs differ",
+            f"the checkpoint does not fit this model: {str(error).splitlines()[0]}",
+            where=str(path), hint="slt config diff RUN_A RUN_B shows how two runs differ",
         ) from error  # fmt: skip
 
 
@@ -275,5 +283,7 @@ def _result(folder: Any, elapsed_s: float) -> Result:
     return Result(
         "train", text=str(folder.path), outputs=[folder.best, folder.last],
         counts={"epochs": len(metrics)},
-        facts={"elapsed_s": round(elapsed_s, 1), "last": last, "val_bleu": scores[-1] if scores else None},
+        facts={
+            "elapsed_s": round(elapsed_s, 1), "last": last, "val_bleu": scores[-1] if scores else None,
+        },
     )  # fmt: skip

@@ -164,12 +164,19 @@ def _close_epoch(
     best = progress.best is None or score < progress.best
     if best:
         progress.best = score
-    progress.epoch, progress.batch, progress.sums, progress.elapsed_s = progress.epoch + 1, 0, {}, 0.0
+    progress.epoch, progress.batch, progress.sums, progress.elapsed_s = (
+        progress.epoch + 1,
+        0,
+        {},
+        0.0,
+    )
     save(progress, best)
 
 
 def parameter_counts(model: nn.Module) -> dict[str, Any]:
     """Parameters per top-level part, and how many are trained."""
-    parts = {name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()}
+    parts = {
+        name: sum(p.numel() for p in part.parameters()) for name, part in model.named_children()
+    }
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     return {**parts, "total": sum(p.numel() for p in model.parameters()), "trained": trained}

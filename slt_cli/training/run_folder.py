@@ -39,10 +39,12 @@ class RunFolder:
         write_json(self.config_path, config)
 
     def log_epoch(self, record: dict[str, Any]) -> None:
-        """Append one epoch to `metrics.jsonl`; a repeated epoch (after a crash) replaces the old."""
+        """Append one epoch to `metrics.jsonl`; an epoch repeated after a crash replaces the old."""
         kept = [r for r in self.metrics() if r.get("epoch", -1) < record["epoch"]]
         if len(kept) != len(self.metrics()):
-            write_text(self.metrics_path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept))
+            write_text(
+                self.metrics_path, "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in kept)
+            )
         append_jsonl(self.metrics_path, record)
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -67,7 +69,10 @@ class RunFolder:
             {
                 "status": status,
                 "files": {
-                    str(p.relative_to(self.path)): {"sha256": sha256_file(p), "bytes": p.stat().st_size}
+                    str(p.relative_to(self.path)): {
+                        "sha256": sha256_file(p),
+                        "bytes": p.stat().st_size,
+                    }
                     for p in files
                     if p != self.artifacts_path and not p.name.startswith(".")
                 },
@@ -90,7 +95,11 @@ def find_checkpoint(run: Path | None, root: Path = RUNS) -> Path:
     folder holds no checkpoint.
     """
     if run is None:
-        finished = [p.parent for p in root.glob("*/artifacts.json") if RunFolder(p.parent).status == "completed"]
+        finished = [
+            p.parent
+            for p in root.glob("*/artifacts.json")
+            if RunFolder(p.parent).status == "completed"
+        ]
         if not finished:
             raise UsageError(
                 "no run given, and there is no finished run", where=f"{root}/",
@@ -104,7 +113,9 @@ def find_checkpoint(run: Path | None, root: Path = RUNS) -> Path:
             return run / name
     if not run.exists():
         raise UsageError("no such run or checkpoint", where=str(run), hint=f"ls {root}")
-    raise InputError("the folder holds no best.pt or last.pt", where=str(run), hint="slt train --help")
+    raise InputError(
+        "the folder holds no best.pt or last.pt", where=str(run), hint="slt train --help"
+    )
 
 
 def read_run(run: Path | None) -> tuple[Path, dict[str, Any]]:

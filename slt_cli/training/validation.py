@@ -70,7 +70,9 @@ class Validator:
         count = 0
         for batch in evaluation_batches(self.dataset, self.batch_size):
             count += 1
-            for name, value in compute_losses(self.model, batch.to(self.device), self.config).items():
+            for name, value in compute_losses(
+                self.model, batch.to(self.device), self.config
+            ).items():
                 sums[name] = sums.get(name, 0.0) + value.item()
         return {name: value / count for name, value in sums.items()}
 

@@ -16,7 +16,8 @@ from tests.corpora import write_corpus
 TINY = [
     "train", "--preset", "tiny-cpu", "--quiet", "--epochs", "4", "--batch-size", "2",
     "--set", "model.d_model=16", "--set", "model.projector_dim=16", "--set", "model.vocab_size=64",
-    "--set", "training.generate_every=2", "--set", "training.save_every_steps=3", "--warmup-steps", "5",
+    "--set", "training.generate_every=2", "--set", "training.save_every_steps=3",
+    "--warmup-steps", "5",
 ]  # fmt: skip
 
 
@@ -147,8 +148,8 @@ def test_two_processes_cannot_train_in_one_folder(corpus: Path, tmp_path: Path) 
 def test_ctrl_c_to_the_whole_group_with_workers_saves(corpus: Path, tmp_path: Path) -> None:
     run = tmp_path / "group"
     process = slt(
-        *TINY, "--data", str(corpus), "--work-dir", str(run), "--num-workers", "2", "--epochs", "400",
-        start_new_session=True,
+        *TINY, "--data", str(corpus), "--work-dir", str(run), "--num-workers", "2",
+        "--epochs", "400", start_new_session=True,
     )  # fmt: skip
     wait_for(run / "last.pt", process)
     os.killpg(process.pid, signal.SIGINT)

@@ -1,0 +1,145 @@
+"""`slt extract`: videos to a corpus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from slt_cli.corpus.clip_files import load_clip_keypoints
+from slt_cli.corpus.manifest import append_record, read_manifest
+from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.errors import InputError, Interrupted, OutOfResources, SltError, UsageError
+from slt_cli.pipelines.extraction.clip import Record
+from slt_cli.pipelines.extraction.options import ExtractOptions
+from slt_cli.pipelines.extraction.workers import Job, run_jobs
+from slt_cli.pipelines.result import Report
+from slt_cli.storage.atomic import staging_dir
+from slt_cli.storage.hashes import sha256_file
+
+Videos = Sequence[tuple[str, Path]]
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class ExtractPlan:
+    """What there is to do: videos to extract, and records of clips that are already there."""
+
+    todo: list[tuple[str, Path]]
+    finished: list[Record]
+
+
+@dataclass
+class ExtractOutcome:
+    """What became of every video."""
+
+    done: list[Record] = field(default_factory=list)
+    skipped: list[Record] = field(default_factory=list)
+    failed: dict[str, SltError] = field(default_factory=dict)
+
+
+def plan_clips(
+    videos: Videos, corpus: CorpusPaths, options: ExtractOptions, *, overwrite: bool, resume: bool
+) -> ExtractPlan:
+    """Compare the videos (id, path) with the corpus.
+
+    A complete clip of the same file and options is finished; one that a crash left damaged or
+    unrecorded is done again. Raises `UsageError` naming clips that were made otherwise, unless
+    `overwrite`.
+    """
+    manifest = read_manifest(corpus.manifest)
+    plan, conflicts = ExtractPlan([], []), []
+    for video_id, video in videos:
+        path = corpus.keypoints(video_id)
+        if not path.exists():
+            plan.todo.append((video_id, video))
+            continue
+        wanted = {"sha256": sha256_file(video), "settings": options.fingerprint()}
+        record = manifest.get(video_id, {})
+        recorded, stored = _agrees(record.get("source"), wanted), _stored_from(path, wanted)
+        if recorded and stored and resume:
+            plan.finished.append(record)
+        elif recorded or stored or overwrite:
+            plan.todo.append((video_id, video))
+        else:
+            conflicts.append(video_id)
+    if conflicts:
+        names = ", ".join(conflicts[:_SHOWN]) + (" ..." if len(conflicts) > _SHOWN else "")
+        raise UsageError(
+            f"{len(conflicts)} clips are there already, made from other files or with other "
+            f"settings: {names}",
+            where=str(corpus.root), hint="add --overwrite, or choose another corpus with --output",
+        )  # fmt: skip
+    return plan
+
+
+def extract_many(
+    videos: Videos,
+    corpus: CorpusPaths,
+    options: ExtractOptions,
+    *,
+    workers: int,
+    report: Report,
+    overwrite: bool = False,
+    resume: bool = True,
+    should_stop: Callable[[], int | None] = lambda: None,
+) -> ExtractOutcome:
+    """Extract videos (id, path) in parallel; a bad one costs one clip, not the run.
+
+    Each finished clip is recorded in the manifest at once. Raises `UsageError` like `plan_clips`,
+    `OutOfResources` when the disk is full, and `Interrupted` when `should_stop` returns a signal
+    number: what was finished stays.
+    """
+    plan = plan_clips(videos, corpus, options, overwrite=overwrite, resume=resume)
+    outcome = ExtractOutcome(skipped=plan.finished)
+    jobs = [Job(video_id, video, corpus, options) for video_id, video in plan.todo]
+    if plan.finished:
+        report("note", text=f"{len(plan.finished)} clips are already there")
+    try:
+        with closing(run_jobs(jobs, workers, should_stop)) as results:
+            for done, (job, result) in enumerate(results, 1):
+                _settle(job, result, outcome)
+                status = "failed" if isinstance(result, SltError) else result["status"]
+                report("extract", done=done, total=len(jobs), clip=job.video_id, status=status)
+    finally:
+        _sweep(corpus)
+    number = should_stop()
+    finished = len(outcome.done) + len(outcome.failed)
+    if number is not None and finished < len(jobs):
+        raise Interrupted(
+            f"stopped after {finished} of {len(jobs)} clips, which are complete",
+            signal_number=number, hint="run the same command again: it goes on from there",
+        )  # fmt: skip
+    return outcome
+
+
+def _settle(job: Job, result: Record | SltError, outcome: ExtractOutcome) -> None:
+    if isinstance(result, OutOfResources):
+        raise result
+    if isinstance(result, SltError):
+        outcome.failed[job.video_id] = result
+        if not job.corpus.keypoints(job.video_id).exists():  # else the older clip's record holds
+            failure = {"video_id": job.video_id, "status": "failed", "error": result.as_dict()}
+            append_record(job.corpus.manifest, failure)
+        return
+    append_record(job.corpus.manifest, result)
+    outcome.done.append(result)
+
+
+def _sweep(corpus: CorpusPaths) -> None:
+    """Remove what killed workers left: opening a staging folder sweeps those of dead processes."""
+    with staging_dir(corpus.root, "sweep"):
+        pass
+
+
+def _stored_from(path: Path, wanted: dict[str, str]) -> bool:
+    try:
+        return _agrees(load_clip_keypoints(path).source, wanted)
+    except InputError:
+        return False
+
+
+def _agrees(source: Any, wanted: dict[str, str]) -> bool:
+    return isinstance(source, dict) and all(source.get(k) == v for k, v in wanted.items())

@@ -1,0 +1,86 @@
+"""`slt validate`: check a corpus, a run or a checkpoint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from slt_cli.corpus.checks import Corpus, Finding, check_corpus
+from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.errors import UsageError
+from slt_cli.pipelines.result import Plan, Report, Result
+from slt_cli.settings.load import Loaded
+from slt_cli.settings.root import Settings
+
+
+def plan_validate(target: Path, loaded: Loaded) -> Result:
+    """What would be checked."""
+    plan = Plan("validate", missing=[] if target.exists() else [f"{target} (nothing there)"])
+    what = "checkpoint" if _is_run(target) else "corpus"
+    plan.steps.append(f"check the {what} {target}")
+    return plan.as_result(loaded.overrides())
+
+
+def run_validate(target: Path, settings: Settings, report: Report) -> Result:
+    """Check `target`; exit code 3 when a finding is as severe as `check.fail_on`.
+
+    Raises `UsageError` when there is nothing at `target`, `InputError` for a damaged checkpoint.
+    """
+    if not target.exists():
+        raise UsageError("nothing to check there", where=str(target), hint="slt extract VIDEO...")
+    if _is_run(target):
+        return _check_run(target)
+    corpus = Corpus(CorpusPaths.from_root(target), report)
+    findings = check_corpus(corpus)
+    errors = sum(f.severity == "error" for f in findings)
+    failed = errors if settings.check.fail_on == "error" else len(findings)
+    facts = {
+        "clips": len(corpus.clips),
+        "splits": {split: len(ids) for split, ids in corpus.splits.items()},
+        "findings": [finding.as_dict(settings.check.examples) for finding in findings],
+    }
+    return Result(
+        "validate", "failed" if failed else "ok", 3 if failed else 0,
+        _text(target, corpus, findings, settings.check.examples),
+        counts={"clips": len(corpus.clips), "errors": errors, "warnings": len(findings) - errors},
+        facts=facts,
+    )  # fmt: skip
+
+
+def _text(target: Path, corpus: Corpus, findings: list[Finding], examples: int) -> str:
+    lines = []
+    for finding in findings:
+        lines.append(
+            f"{finding.severity:<8} {finding.rule}  {finding.message} ({len(finding.where)})"
+        )
+        lines += [f"           {place}" for place in finding.where[:examples]]
+        if 0 < examples < len(finding.where):
+            lines.append(f"           ... and {len(finding.where) - examples} more")
+    splits = ", ".join(f"{len(ids)} {split}" for split, ids in corpus.splits.items()) or "no splits"
+    errors = sum(f.severity == "error" for f in findings)
+    lines.append(
+        f"{target}: {len(corpus.clips)} clips, {splits}; "
+        f"{errors} errors, {len(findings) - errors} warnings"
+    )
+    return "\n".join(lines)
+
+
+def _is_run(target: Path) -> bool:
+    return target.suffix == ".pt" or (target / "config.json").is_file()
+
+
+def _check_run(target: Path) -> Result:
+    """Verify the checkpoints of a run; damage raises `InputError`."""
+    from slt_cli.storage.checkpoint import load_checkpoint
+
+    files = [target] if target.is_file() else sorted(target.glob("*.pt"))
+    facts = {}
+    for path in files:
+        payload = load_checkpoint(path)
+        facts[path.name] = {
+            "kind": payload.get("kind"), "version": payload.get("version"),
+            "progress": {k: v for k, v in payload.get("progress", {}).items() if k != "sums"},
+        }  # fmt: skip
+    text = "\n".join(
+        f"ok  {name}  {info['kind']}  {info['progress']}" for name, info in facts.items()
+    )
+    return Result("validate", text=text, counts={"checkpoints": len(files)}, facts=facts)
