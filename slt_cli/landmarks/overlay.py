@@ -45,15 +45,25 @@ def draw_overlay(
         valid: (V,).
         boxes: (3, 4) pixels of `rgb`; `sources` (3,) as in `CropSource`.
     """
-    height, width = rgb.shape[:2]
-    zoom = max(1.0, _SMALLEST_SIDE / min(height, width))
-    size = (2 * round(width * zoom / 2), 2 * round(height * zoom / 2))
+    size = overlay_size((rgb.shape[1], rgb.shape[0]))
+    zoom = size[0] / rgb.shape[1]
     image: Image = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_LINEAR), np.uint8)
     _skeleton(image, keypoints[:, :2] * np.array(size), valid, layout)
     for name, box, source in zip(CROPS, boxes, sources, strict=True):
         _box(image, name, box * zoom, CropSource(int(source)))
     _legend(image, caption)
     return image
+
+
+def overlay_size(frame_size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the drawing of a frame: even, and not too small for text."""
+    zoom = max(1.0, _SMALLEST_SIDE / min(frame_size))
+    return 2 * round(frame_size[0] * zoom / 2), 2 * round(frame_size[1] * zoom / 2)
+
+
+def encode_png(image: Image) -> bytes:
+    """An RGB image as PNG."""
+    return cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
 def contact_sheet(frames: Sequence[Image], columns: int = 4, width: int = 480) -> Image:

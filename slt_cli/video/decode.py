@@ -68,6 +68,17 @@ class DamageReport:
         """Whether frames are missing or wrong."""
         return bool(self.corrupt_frames or self.bad_packets or self.is_truncated)
 
+    def describe(self) -> str:
+        """The damage in words, empty when there is none."""
+        words = []
+        if self.is_truncated and self.expected_s is not None:
+            words.append(f"it ends at {self.last_s:.2f} s instead of {self.expected_s:.2f} s")
+        if self.bad_packets:
+            words.append(f"{self.bad_packets} unreadable packets")
+        if self.corrupt_frames:
+            words.append(f"{self.corrupt_frames} corrupt frames")
+        return ", ".join(words)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, with the verdicts."""
         return asdict(self) | {"is_truncated": self.is_truncated, "is_damaged": self.is_damaged}
