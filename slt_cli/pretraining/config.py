@@ -16,7 +16,8 @@ class PretrainConfig:
     """DINO with a ViT-S/16; defaults of the published recipe (Caron et al. 2021, appendix).
 
     The learning rate is the peak itself, not scaled by the batch size. The last layer keeps its
-    weights during the first `frozen_last_layer_epochs`. `flip` mirrors views at random: right for
+    weights during the first `frozen_last_layer_epochs`. `koleo_weight` adds DINOv2's spreading
+    loss, which keeps small data sets from collapsing. `flip` mirrors views at random: right for
     faces, wrong for hands, where it exchanges left and right.
     """
 
@@ -48,6 +49,8 @@ class PretrainConfig:
     teacher_temp: float = 0.04
     teacher_temp_start: float = 0.04
     teacher_temp_warmup_epochs: int = 0
+    koleo_weight: float = 0.0
+    koleo_epsilon: float = 1e-4
     teacher_momentum: float = 0.996
     centre_momentum: float = 0.9
     num_workers: int = 0

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from slt_cli.losses.dino import Centre, dino_loss
+from slt_cli.losses.koleo import koleo_loss
 from slt_cli.models.backbones import PIXEL_MEAN, PIXEL_STD
 from slt_cli.models.dino_head import DinoHead
 from slt_cli.models.vit import VisionTransformer
@@ -67,18 +68,22 @@ class Dino:
     ) -> dict[str, float]:
         """Learn from bytes (B, 2, 3, G, G) and (B, N, 3, S, S); returns what is monitored.
 
-        `loss`; `teacher_entropy` in nats, 0 or log K after a collapse; `feature_std` of unit
-        features, 1 when spread evenly and 0 when all images look alike; `gradient_norm`. A loss or
-        norm that is not finite is returned before anything was updated.
+        `loss` and its unweighted terms; `teacher_entropy` in nats, 0 or log K after a collapse;
+        `feature_std` of unit features, 1 when spread evenly and 0 when all images look alike;
+        `gradient_norm`. A loss or norm that is not finite is returned before anything was updated.
         """
         groups = [self._pixels(v) for v in (global_views, local_views) if v.shape[1]]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
             with torch.no_grad():
                 features, teacher = self.teacher(groups[0])
-            _, student = self.student(*groups)
+            student_features, student = self.student(*groups)
         features, teacher, student = features.float(), teacher.float(), student.float()
         targets = self.centre.targets(teacher, values.teacher_temp)
-        loss = dino_loss(student, targets, self.config.student_temp)
+        terms = {"dino": dino_loss(student, targets, self.config.student_temp)}
+        loss = terms["dino"]
+        if self.config.koleo_weight:
+            terms["koleo"] = self._koleo(student_features.float())
+            loss = loss + self.config.koleo_weight * terms["koleo"]
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         if values.freeze_last_layer:
@@ -88,10 +93,16 @@ class Dino:
             self._update(teacher, values)
         return {
             "loss": loss.item(),
+            **{name: term.item() for name, term in terms.items()},
             "teacher_entropy": torch.special.entr(targets).sum(-1).mean().item(),
             "feature_std": feature_std(features.flatten(0, 1)),
             "gradient_norm": norm.item(),
         }
+
+    def _koleo(self, features: Tensor) -> Tensor:
+        """Sum over the two global views, never across views: those of an image should be close."""
+        epsilon = self.config.koleo_epsilon
+        return koleo_loss(features[0], epsilon) + koleo_loss(features[1], epsilon)
 
     def _pixels(self, views: Tensor) -> Tensor:
         """Bytes (B, V, 3, H, W) to normalised (V, B, 3, H, W)."""

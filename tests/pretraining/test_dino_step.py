@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from slt_cli.losses.koleo import koleo_loss
 from slt_cli.pretraining.config import PretrainConfig
 from slt_cli.pretraining.dino import Dino, StepValues, clip_each, feature_std, step_values
 from slt_cli.pretraining.teacher import follow, make_teacher
@@ -78,6 +79,19 @@ def test_the_loss_is_that_of_views_seen_one_by_one(learner: Dino, tiny: Pretrain
     ]
     measured = learner.step(large, small, VALUES)
     assert measured["loss"] == pytest.approx(torch.stack(terms).mean().item(), rel=1e-5)
+
+
+def test_koleo_spreads_the_features_of_each_global_view(
+    learner: Dino, tiny: PretrainConfig
+) -> None:
+    large, small = views(tiny)
+    groups = [learner._pixels(large), learner._pixels(small)]
+    features, _ = learner.student(*groups)
+    expected = sum(koleo_loss(features[view], 1e-4).item() for view in range(2))
+    learner.config = replace(learner.config, koleo_weight=0.5)
+    measured = learner.step(large, small, VALUES)
+    assert measured["koleo"] == pytest.approx(expected, rel=1e-5)
+    assert measured["loss"] == pytest.approx(measured["dino"] + 0.5 * measured["koleo"], rel=1e-6)
 
 
 def test_local_views_are_optional(tiny: PretrainConfig) -> None:
