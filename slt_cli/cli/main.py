@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import itertools
 import json
 import os
 import signal
@@ -53,6 +54,8 @@ def run(argv: list[str], noise: int | None = None) -> int:
         from slt_cli.cli.app import app
 
         returned = app(argv, prog_name="slt", standalone_mode=False)
+        if returned == 128 + signal.SIGINT:  # what Typer makes of a KeyboardInterrupt
+            raise KeyboardInterrupt
         text = _rendered(returned)
     except SltError as error:
         if _debug(argv):
@@ -119,18 +122,22 @@ def _fail(error: SltError, argv: list[str], as_json: bool) -> int:
 
 
 def _failed(error: SltError, argv: list[str]) -> Result:
-    command = next((token for token in argv if not token.startswith("-")), "")
     status = "interrupted" if isinstance(error, Interrupted) else "failed"
-    return Result(command, status, error.exit_code, errors=[error])
+    return Result(_command(argv), status, error.exit_code, errors=[error])
+
+
+def _command(argv: list[str]) -> str:
+    """The words that name the command, as its `Result` would: `train`, `config show`."""
+    words = list(itertools.takewhile(lambda token: not token.startswith("-"), argv))
+    return " ".join(words[: 2 if words[:1] in (["config"], ["presets"]) else 1])
 
 
 def _usage(error: Any, argv: list[str], as_json: bool) -> int:
-    ctx = getattr(error, "ctx", None)
-    if type(error).__name__ == "NoArgsIsHelpError":
-        print(error.format_message(), file=sys.stderr)
-        return 2
-    hint = f"{ctx.command_path} --help" if ctx else "slt --help"
-    return _fail(UsageError(error.format_message(), hint=hint), argv, as_json)
+    if type(error).__name__ == "NoArgsIsHelpError":  # which has printed the help
+        return UsageError.exit_code
+    context = getattr(error, "ctx", None)
+    path = context.command_path if context else f"slt {_command(argv)}".rstrip()
+    return _fail(UsageError(error.format_message(), hint=f"{path} --help"), argv, as_json)
 
 
 def _known(error: Exception) -> SltError | None:

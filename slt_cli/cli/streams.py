@@ -16,6 +16,9 @@ def own_streams(debug: bool) -> int:
     From then on whatever native code and child processes write to fds 1 and 2 lands in a hidden
     log, or with `debug` on stderr. Returns the log's file descriptor.
     """
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass  # started with a stream closed: its number must not be taken by another file
+    os.close(fd)
     sys.stdout = _private(sys.stdout, 1)
     sys.stderr = _private(sys.stderr, 2)
     noise = sys.stderr.fileno() if debug else _hidden_file()
@@ -57,11 +60,7 @@ class _Stderr(io.FileIO):
 def _private(stream: TextIO | None, fd: int) -> TextIO:
     if stream is not None:
         stream.flush()
-    try:
-        copy = os.dup(fd)
-    except OSError:  # started with the descriptor closed
-        copy = os.open(os.devnull, os.O_WRONLY)
-    raw = _Stdout(copy, "w") if fd == 1 else _Stderr(copy, "w")
+    raw = (_Stdout if fd == 1 else _Stderr)(os.dup(fd), "w")
     return io.TextIOWrapper(
         io.BufferedWriter(raw), "utf-8", "backslashreplace", line_buffering=raw.isatty() or fd == 2
     )
