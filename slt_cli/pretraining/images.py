@@ -62,7 +62,11 @@ def usable_images(
     with ThreadPoolExecutor() as pool:  # Pillow decodes outside the interpreter lock
         for start in range(0, len(paths), _BLOCK):
             if stop := should_stop():
-                raise Interrupted("stopped while looking at the images", signal_number=stop)
+                raise Interrupted(
+                    "stopped while looking at the images; nothing was trained yet",
+                    signal_number=stop,
+                    hint="run the same command again",
+                )
             block = paths[start : start + _BLOCK]
             for path, verdict in zip(block, pool.map(_verdict, block), strict=True):
                 counts[verdict] += 1
