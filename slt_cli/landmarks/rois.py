@@ -1,7 +1,9 @@
 """Square crops of face and hands: where they lie, and how they are cut.
 
 The rules follow SignMusketeers (Gueuwou et al., Findings of ACL 2025): the smallest square over the
-landmarks, enlarged 1.2 times; without them a place told by the pose; else the crop before.
+landmarks, enlarged 1.2 times; without them a place told by the pose; else the crop before. One thing
+is added: a hand that the pose puts outside the picture is missing. The crop before would show a
+hand where there is none.
 """
 
 from __future__ import annotations
@@ -54,10 +56,10 @@ class CropTracker:
         face_side = 0
         for i, found in enumerate((self._face, self._left, self._right)):
             box, kind = found(landmarks, face_side)
-            if box is None and self._previous[i] is not None:
-                box, kind = self._previous[i], CropSource.PREVIOUS
+            self._previous[i] = self._previous[i] if kind is CropSource.PREVIOUS else box
+            box = self._previous[i]
             if box is not None:
-                boxes[i], source[i], self._previous[i] = box, kind, box
+                boxes[i], source[i] = box, kind
             if i == 0:
                 face_side = int(boxes[0, 2] - boxes[0, 0])
         return boxes, source
@@ -66,7 +68,8 @@ class CropTracker:
         box = self._around(landmarks, self._layout.component("FACE"))
         if box is not None:
             return box, CropSource.DETECTED
-        return self._around(landmarks, self._pose_points(_HEAD)), CropSource.POSE
+        box = self._around(landmarks, self._pose_points(_HEAD))
+        return box, CropSource.PREVIOUS if box is None else CropSource.POSE
 
     def _left(self, landmarks: FrameLandmarks, side: int) -> tuple[Box | None, CropSource]:
         return self._hand(landmarks, side, "LEFT")
@@ -83,9 +86,9 @@ class CropTracker:
         knuckles = self._pose_points([f"{which}_{name}" for name in _KNUCKLES])
         points = self._pixels(landmarks, knuckles)
         if len(points) < len(_KNUCKLES) or not side:
-            return None, CropSource.MISSING
+            return None, CropSource.PREVIOUS
         centre = points.mean(axis=0)
-        if (centre < 0).any() or (centre >= self._size).any():  # the hand is out of the picture
+        if (centre < 0).any() or (centre >= self._size).any():
             return None, CropSource.MISSING
         return place_square(centre, side, self._size), CropSource.POSE
 

@@ -19,6 +19,8 @@ from slt_cli.errors import InputError, MissingAsset, UsageError
 MAX_PIXELS = 2**26
 """Largest picture that is decoded: 67 million pixels, twice an 8K frame."""
 
+_NO_INDEX = "the video's index (moov) is missing or cut: incomplete download?"
+_AGAIN = "download or copy the file again"
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 
 
@@ -60,6 +62,8 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     with _open(path) as container:
         stream = _video_stream(path, container)
         codec = stream.codec_context
+        if codec is None and _is_cut_mp4(path):
+            raise InputError(_NO_INDEX, where=str(path), hint=_AGAIN)
         if codec is None:
             raise MissingAsset(
                 "the video's codec is not in this build of FFmpeg", where=str(path),
@@ -130,23 +134,37 @@ def missing_path(path: Path) -> UsageError:
 def _why_not_a_video(path: Path, error: Exception) -> tuple[str, str | None]:
     with path.open("rb") as handle:
         head = handle.read(1024)
-    again = "download or copy the file again"
     if not head:
-        return "not a video: the file is empty", again
+        return "not a video: the file is empty", _AGAIN
     if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         return "not a video (looks like HTML)", "open it in a browser: it may say why"
     if head[4:8] == b"ftyp":
-        return "the video's index (moov) is missing: incomplete download?", again
+        return _NO_INDEX, _AGAIN
     if b"\0" not in head and head.isascii():
         return "not a video (looks like text)", None
     return f"not a video ({str(error).strip() or type(error).__name__})", None
 
 
+def _is_cut_mp4(path: Path) -> bool:
+    """Whether the boxes of an MP4 file promise more bytes than it has."""
+    total, at = path.stat().st_size, 0
+    with path.open("rb") as handle:
+        while at + 8 <= total:
+            handle.seek(at)
+            head = handle.read(16)
+            if at == 0 and head[4:8] != b"ftyp":
+                return False
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(head[8:16], "big") if size == 1 else size or total - at
+            at += max(size, 8)
+    return at != total
+
+
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     streams = [s for s in container.streams.video if not s.disposition & _ATTACHED_PICTURE]
     if not streams:
-        kinds = ", ".join(sorted({s.type for s in container.streams})) or "nothing"
-        cover = " and a cover picture" if container.streams.video else ""
+        kinds = ", ".join(sorted({s.type for s in container.streams} - {"video"})) or "nothing else"
+        cover = " beside a cover picture" if container.streams.video else ""
         raise InputError(f"no video stream: the file holds {kinds}{cover}", where=str(path))
     best = container.streams.best("video")
     return next((s for s in streams if best is not None and s.index == best.index), streams[0])

@@ -8,6 +8,9 @@ from typing import Literal
 
 from slt_cli.storage.hashes import sha256_json
 
+RULES = 1
+"""Counts up when the same options begin to give other files."""
+
 
 @dataclass(frozen=True)
 class ExtractOptions:
@@ -29,7 +32,8 @@ class ExtractOptions:
     def fingerprint(self) -> str:
         """Hash of the options that change what is written for a clip."""
         free = {"on_damage", "overlay", "log_path"}
-        return sha256_json({k: v for k, v in asdict(self).items() if k not in free})
+        chosen = {k: v for k, v in asdict(self).items() if k not in free}
+        return sha256_json({"rules": RULES, **chosen})
 
     def overlay_files(self, video_id: str) -> tuple[Path, Path] | None:
         """Where the drawn video and the contact sheet of a clip go, if they are wanted."""
