@@ -112,10 +112,11 @@ def _export(
     size = sum(weight.nbytes for weight in module.state_dict().values())
     try:
         with _quiet(), torch.no_grad():
-            torch.onnx.export(
-                module, inputs, path, dynamo=True, verbose=False, opset_version=opset,
-                external_data=size > LARGEST_FILE, **names,
-            )  # fmt: skip
+            program = torch.onnx.export(
+                module, inputs, dynamo=True, verbose=False, opset_version=opset, **names
+            )
+            _drop_traces(program.model)
+            program.save(path, external_data=size > LARGEST_FILE)
     except ImportError as error:
         raise MissingAsset(
             f"ONNX export needs the package {error.name}", hint=f"pip install {error.name}"
@@ -126,6 +127,12 @@ def _export(
             f"{path.stem} cannot be written with ONNX operators: {reason}", where=path.name,
             hint="try another --opset",
         ) from error  # fmt: skip
+
+
+def _drop_traces(model: Any) -> None:
+    """Forget where in the source each node came from: the exporting machine's folders say who."""
+    for node in model.graph.all_nodes():
+        node.metadata_props.clear()
 
 
 @contextmanager
