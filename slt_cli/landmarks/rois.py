@@ -1,15 +1,14 @@
 """Square crops of face and hands: where they lie, and how they are cut.
 
 The rules follow SignMusketeers (Gueuwou et al., Findings of ACL 2025): the smallest square over the
-landmarks, enlarged 1.2 times; without them a place told by the pose; else the crop before. One thing
-is added: a hand that the pose puts outside the picture is missing. The crop before would show a
-hand where there is none.
+landmarks, enlarged 1.2 times; without them a place told by the pose; else the crop before. One
+thing is added: a hand that the pose puts outside the picture is missing, as the place of the crop
+before no longer shows it.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
-from math import ceil
 
 import cv2
 import numpy as np
@@ -117,7 +116,7 @@ def enclosing_square(points: Points, scale: float, frame_size: tuple[int, int]) 
     side = float((high - low).max()) * scale
     if not 0 < side <= _LARGEST * max(frame_size):
         return None
-    return place_square((low + high) / 2, ceil(side), frame_size)
+    return place_square((low + high) / 2, max(1, round(side)), frame_size)
 
 
 def place_square(centre: Points, side: int, frame_size: tuple[int, int]) -> Box:

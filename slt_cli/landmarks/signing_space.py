@@ -8,6 +8,7 @@ import numpy.typing as npt
 from slt_cli.landmarks.layouts import Layout
 
 MISSING = (-1.0, -1.0, 0.0)
+_SMALLEST = 1e-6  # of the frame; a nose on the shoulders gives no unit
 
 
 def signing_space_v1(
@@ -33,7 +34,7 @@ def signing_space_v1(
     xy = keypoints[..., :2].astype(np.float64)
     origin = (xy[:, left] + xy[:, right]) / 2
     unit = np.linalg.norm(xy[:, nose] - origin, axis=-1)
-    usable = valid[:, [nose, left, right]].all(axis=1) & (unit > 0)
+    usable = valid[:, [nose, left, right]].all(axis=1) & (unit > _SMALLEST)
     box = np.where(usable, unit, 1)[:, None, None] * np.array([6.0, 7.0])
     placed = np.clip(0.5 + (xy[:, pose] - origin[:, None]) / box, 0, 1)
     rows = np.dstack([placed, keypoints[:, pose, 2]])

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import av
+import numpy as np
+import pytest
+
+from slt_cli.errors import MissingAsset, UsageError
+from slt_cli.landmarks.estimators import create_estimator
+from slt_cli.landmarks.estimators.mediapipe import MediaPipeHolistic, _finite
+from slt_cli.landmarks.layouts import get_layout
+
+
+@pytest.mark.real
+def test_values_are_those_of_a_bare_loop(real_data: Path) -> None:
+    import mediapipe
+
+    layout = get_layout("mediapipe_holistic_543")
+    ours = create_estimator("mediapipe", real_data)
+    found_hands = 0
+    with (
+        mediapipe.solutions.holistic.Holistic() as bare,
+        av.open(str(real_data / "clips" / "asl_different.mp4")) as container,
+    ):
+        for frame in container.decode(video=0):
+            rgb = frame.to_ndarray(format="rgb24")
+            mine, theirs = ours.process(rgb, frame.time), bare.process(rgb)
+            for part in ("pose", "face", "left_hand", "right_hand"):
+                here = list(layout.component(part.upper()))
+                landmarks = getattr(theirs, f"{part}_landmarks")
+                assert mine.valid[here].all() == mine.valid[here].any() == (landmarks is not None)
+                if landmarks is None:
+                    assert not mine.points[here].any()
+                    continue
+                expected = np.array([(p.x, p.y, p.z) for p in landmarks.landmark], np.float32)
+                np.testing.assert_array_equal(mine.points[here], expected)
+                found_hands += "hand" in part
+            visibility = [p.visibility for p in theirs.pose_landmarks.landmark]
+            np.testing.assert_array_equal(mine.confidence[:33], np.array(visibility, np.float32))
+    ours.close()
+    assert found_hands > 60
+    assert (ours.name, ours.version) == ("mediapipe", mediapipe.__version__)
+
+
+def test_what_is_not_a_number_is_missing_and_what_is_outside_stays() -> None:
+    points = np.array([[0.5, 0.5, 0], [np.nan, 0.5, 0], [0.5, np.inf, 0], [-0.4, 1.7, 0]])
+    found = _finite(points.astype(np.float32), np.ones(4, np.float32), np.ones(4, bool))
+    np.testing.assert_array_equal(found.valid, [True, False, False, True])
+    np.testing.assert_array_equal(found.confidence, [1, 0, 0, 1])
+    np.testing.assert_array_equal(found.points[1:3], 0)
+    np.testing.assert_allclose(found.points[3], [-0.4, 1.7, 0])
+
+
+def test_newer_mediapipe_without_holistic_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    newer = ModuleType("mediapipe")
+    newer.__version__ = "0.10.30"
+    monkeypatch.setitem(sys.modules, "mediapipe", newer)
+    with pytest.raises(MissingAsset, match=r"0\.10\.30") as caught:
+        MediaPipeHolistic()
+    assert "<0.10.30" in str(caught.value.hint)
+
+
+def test_absent_mediapipe_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    with pytest.raises(MissingAsset, match="cannot be imported") as caught:
+        MediaPipeHolistic()
+    assert "libgl1" in str(caught.value.hint)
+
+
+def test_unknown_estimator_is_answered_with_the_near_one(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="did you mean mediapipe"):
+        create_estimator("mediapip", tmp_path)
