@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import sys
+from itertools import islice
 from pathlib import Path
 from types import ModuleType
 
@@ -25,7 +26,7 @@ def test_values_are_those_of_a_bare_loop(real_data: Path) -> None:
         mediapipe.solutions.holistic.Holistic() as bare,
         av.open(str(real_data / "clips" / "asl_different.mp4")) as container,
     ):
-        for frame in container.decode(video=0):
+        for frame in islice(container.decode(video=0), 40):
             rgb = frame.to_ndarray(format="rgb24")
             mine, theirs = ours.process(rgb, frame.time), bare.process(rgb)
             for part in ("pose", "face", "left_hand", "right_hand"):
@@ -41,7 +42,7 @@ def test_values_are_those_of_a_bare_loop(real_data: Path) -> None:
             visibility = [p.visibility for p in theirs.pose_landmarks.landmark]
             np.testing.assert_array_equal(mine.confidence[:33], np.array(visibility, np.float32))
     ours.close()
-    assert found_hands > 60
+    assert found_hands > 30
     assert (ours.name, ours.version) == ("mediapipe", mediapipe.__version__)
 
 
