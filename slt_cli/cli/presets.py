@@ -11,7 +11,6 @@ from slt_cli.cli.flags import Outcome, complete_presets
 from slt_cli.errors import UsageError
 from slt_cli.pipelines.result import Result
 from slt_cli.settings.preset_files import find_preset, list_presets
-from slt_cli.storage.atomic import write_text
 
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", autocompletion=complete_presets(None), help="Preset name.")
@@ -54,6 +53,8 @@ def register(app: typer.Typer) -> None:
         json_: _Json = False,
     ) -> Outcome:
         """Copy a preset into a file of your own, for use with --config."""
+        from slt_cli.storage.atomic import write_text
+
         source = find_preset(name)
         path = target or Path(source.name)
         if path.exists() and not overwrite:

@@ -12,7 +12,11 @@ class Section(BaseModel):
     """A group of settings: unknown keys are errors, values never change after loading."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        validate_default=True,
+        allow_inf_nan=False,
+        defer_build=True,  # `slt --help` needs the fields, not the validators
     )
 
     @field_validator("*", mode="before")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from pydantic import Field
 from pydantic.fields import FieldInfo
 
 from slt_cli.settings.base import Section
@@ -24,17 +25,17 @@ from slt_cli.settings.training import OptimSettings, TrainingSettings
 class Settings(Section):
     """Every section. One file may serve all commands: each command reads its own sections."""
 
-    data: DataSettings = DataSettings()
-    model: ModelSettings = ModelSettings()
-    optim: OptimSettings = OptimSettings()
-    training: TrainingSettings = TrainingSettings()
-    extract: ExtractSettings = ExtractSettings()
-    check: CheckSettings = CheckSettings()
-    pretrain: PretrainSettings = PretrainSettings()
-    eval: EvalSettings = EvalSettings()
-    translate: TranslateSettings = TranslateSettings()
-    export: ExportSettings = ExportSettings()
-    demo: DemoSettings = DemoSettings()
+    data: DataSettings = Field(default_factory=DataSettings)
+    model: ModelSettings = Field(default_factory=ModelSettings)
+    optim: OptimSettings = Field(default_factory=OptimSettings)
+    training: TrainingSettings = Field(default_factory=TrainingSettings)
+    extract: ExtractSettings = Field(default_factory=ExtractSettings)
+    check: CheckSettings = Field(default_factory=CheckSettings)
+    pretrain: PretrainSettings = Field(default_factory=PretrainSettings)
+    eval: EvalSettings = Field(default_factory=EvalSettings)
+    translate: TranslateSettings = Field(default_factory=TranslateSettings)
+    export: ExportSettings = Field(default_factory=ExportSettings)
+    demo: DemoSettings = Field(default_factory=DemoSettings)
 
 
 def section_classes() -> dict[str, type[Section]]:

@@ -43,20 +43,23 @@ def test_with_debug_they_go_to_stderr(tmp_path):
     assert done.stderr == b"native stdout\nnative stderr\nfrom a child\nmessage\n"
 
 
-def test_a_print_inside_a_command_goes_to_stderr():
-    script = """
+PRINTING = """
 import sys
-from slt_cli.pipelines import doctor
+from slt_cli.pipelines import {verb}
 from slt_cli.pipelines.result import Result
-def noisy():
+def noisy(*args):
     print("a library printed this")
-    return Result("doctor", text="fine")
-doctor.run_doctor = noisy
+    return Result("{verb}", text="fine")
+{verb}.{function} = noisy
 from slt_cli.cli.main import main
-sys.argv = ["slt", "doctor"]
+sys.argv = ["slt", "{verb}"]
 main()
 """
-    done = run_script(script)
+
+
+@pytest.mark.parametrize(("verb", "function"), [("doctor", "run_doctor"), ("demo", "run_demo")])
+def test_a_print_inside_a_command_goes_to_stderr(verb, function):
+    done = run_script(PRINTING.format(verb=verb, function=function))
     assert (done.returncode, done.stdout) == (0, b"fine\n")
     assert done.stderr == b"a library printed this\n"
 
