@@ -205,7 +205,7 @@ class VideoReader:
 
 
 def _upright_rgb(frame: VideoFrame) -> npt.NDArray[np.uint8]:
-    rgb = frame.to_ndarray(format="rgb24")
+    rgb = np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     turns = quarter_turns(frame)
     return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 

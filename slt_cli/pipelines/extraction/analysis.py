@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -96,7 +96,7 @@ class ClipAnalysis:
             crops = [cut_crop(frame.rgb, box, self._options.crop_size) for box in boxes]
             result = FrameResult(frame.time_s, landmarks, boxes, sources, crops, hands)
             yield result
-            self._keep(result)
+            self._results.append(replace(result, crops=[]))
         if self._failed_frames > _MOST_FAILED * len(self._results):
             raise InputError(
                 f"the estimator failed on {self._failed_frames} of {len(self._results)} frames",
@@ -162,13 +162,6 @@ class ClipAnalysis:
         except (RuntimeError, ValueError):
             self._failed_frames += 1
             return nothing
-
-    def _keep(self, result: FrameResult) -> None:
-        self._results.append(
-            FrameResult(
-                result.time_s, result.landmarks, result.boxes, result.sources, [], result.hands
-            )
-        )
 
     def _fallbacks(self) -> dict[str, dict[str, int]]:
         kinds = (CropSource.POSE, CropSource.PREVIOUS, CropSource.MISSING)
