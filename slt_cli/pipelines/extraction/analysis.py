@@ -140,9 +140,10 @@ class ClipAnalysis:
         return {
             "fps": f"{info.fps.numerator}/{info.fps.denominator}" if info.fps else None,
             "frame_size": [info.width, info.height],
-            "frames": dict.fromkeys((*CROP_STREAMS, "pose", "keypoints"), frames),
+            "frames": frames,
+            "frames_written": dict.fromkeys((*CROP_STREAMS, "pose", "keypoints"), frames),
             "fallbacks": self._fallbacks(),
-            "coverage": self._coverage(),
+            "hit_rate": self._hit_rate(),
             "hands": {action: hands[action] for action in ("swapped", "moved", "dropped")},
             "failed_frames": self._failed_frames,
             "damage": self.damage.as_dict(),
@@ -171,7 +172,7 @@ class ClipAnalysis:
             for stream, row in zip(CROP_STREAMS, sources, strict=True)
         }
 
-    def _coverage(self) -> dict[str, float]:
+    def _hit_rate(self) -> dict[str, float]:
         """Share of frames in which pose, face and each hand were found."""
         valid = np.stack([r.landmarks.valid for r in self._results])
         return {
