@@ -30,8 +30,13 @@ def read_crops(
             raise InputError(
                 "crop missing", where=str(path), hint="slt validate CORPUS, then slt extract again"
             ) from error
-        row[:] = normalise_crop(_decode(data, size))
+        row[:] = decode_crop(data, size)
     return images
+
+
+def decode_crop(data: bytes, size: int) -> npt.NDArray[np.float32]:
+    """An encoded crop as a normalised (3, size, size) image."""
+    return normalise_crop(_decode(data, size))
 
 
 def normalise_crop(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:

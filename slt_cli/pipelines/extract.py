@@ -13,11 +13,18 @@ from slt_cli.corpus.manifest import append_record, read_manifest
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.errors import InputError, Interrupted, OutOfResources, SltError, UsageError
 from slt_cli.pipelines.extraction.clip import Record
+from slt_cli.pipelines.extraction.inputs import find_videos
 from slt_cli.pipelines.extraction.options import ExtractOptions
 from slt_cli.pipelines.extraction.workers import Job, run_jobs
-from slt_cli.pipelines.result import Report
+from slt_cli.pipelines.result import Plan, Report, Result
+from slt_cli.settings.extract import ExtractSettings
+from slt_cli.settings.load import Loaded
+from slt_cli.settings.root import Settings
 from slt_cli.storage.atomic import staging_dir
 from slt_cli.storage.hashes import sha256_file
+from slt_cli.storage.lock import folder_lock
+from slt_cli.training.signals import stop_request
+from slt_cli.video.probe import missing_path
 
 Videos = Sequence[tuple[str, Path]]
 _SHOWN = 5
@@ -38,6 +45,96 @@ class ExtractOutcome:
     done: list[Record] = field(default_factory=list)
     skipped: list[Record] = field(default_factory=list)
     failed: dict[str, SltError] = field(default_factory=dict)
+
+
+def plan_extract(inputs: Sequence[str], loaded: Loaded) -> Result:
+    """What `run_extract` would do: the clips to extract, those already there, those in the way."""
+    settings = loaded.settings.extract
+    corpus, plan = CorpusPaths.from_root(settings.output), Plan("extract")
+    present, absent = _split_inputs(inputs)
+    plan.missing += [f"{error.where}: {error.message}" for error in absent.values()]
+    if present:
+        clips = plan_clips(
+            find_videos(present), corpus, _options(settings, corpus),
+            overwrite=settings.overwrite, resume=settings.resume,
+        )  # fmt: skip
+        plan.steps += [f"extract {path} as {video_id}" for video_id, path in clips.todo]
+        plan.steps += [f"skip {record['video_id']}: already there" for record in clips.finished]
+    plan.facts["workers"] = settings.workers
+    plan.steps.append(f"write into {corpus.root}/ with the estimator {settings.estimator}")
+    return plan.as_result(loaded.overrides())
+
+
+def run_extract(inputs: Sequence[str], settings: Settings, report: Report) -> Result:
+    """Extract videos and folders of videos into the corpus `extract.output`.
+
+    A bad input costs one clip: the result then lists it and carries exit code 4, or 3 (2 for
+    missing files) when nothing could be extracted. Raises `UsageError` when there is no input or
+    a clip is in the way, `Interrupted` after a stop signal.
+    """
+    options = settings.extract
+    corpus = CorpusPaths.from_root(options.output)
+    present, absent = _split_inputs(inputs)
+    if not present:
+        raise next(iter(absent.values()))
+    videos = find_videos(present)
+    if options.overlay and options.overlay.suffix == ".mp4" and len(videos) > 1:
+        raise UsageError(
+            f"one overlay file for {len(videos)} videos", where=str(options.overlay),
+            hint="give --overlay a folder",
+        )  # fmt: skip
+    with folder_lock(corpus.root, "the corpus"), stop_request() as should_stop:
+        (corpus.root / "logs").mkdir(exist_ok=True)
+        outcome = extract_many(
+            videos, corpus, _options(options, corpus), workers=options.workers, report=report,
+            overwrite=options.overwrite, resume=options.resume, should_stop=should_stop,
+        )  # fmt: skip
+    return _result(corpus, outcome, outcome.failed | absent)
+
+
+def _split_inputs(inputs: Sequence[str]) -> tuple[list[str], dict[str, SltError]]:
+    """Inputs that exist, and the error of each one that does not."""
+    if not inputs:
+        raise UsageError("no video given", hint="slt extract video.mp4, or a folder of videos")
+    present = [name for name in inputs if Path(name).exists()]
+    return present, {name: missing_path(Path(name)) for name in inputs if name not in present}
+
+
+def _options(settings: ExtractSettings, corpus: CorpusPaths) -> ExtractOptions:
+    return ExtractOptions(
+        estimator=settings.estimator, crop_size=settings.crop_size, box_scale=settings.box_scale,
+        jpeg_quality=settings.jpeg_quality, pose_points=settings.pose_landmarks,
+        on_damage=settings.on_damage, overlay=settings.overlay,
+        log_path=corpus.root / "logs" / "extract.log",
+    )  # fmt: skip
+
+
+def _result(corpus: CorpusPaths, outcome: ExtractOutcome, failed: dict[str, SltError]) -> Result:
+    kept = outcome.done + outcome.skipped
+    code = 0 if not failed else 4 if kept else max(error.exit_code for error in failed.values())
+    lines = [_line(record) for record in outcome.done]
+    lines.append(
+        f"{corpus.root}: {len(outcome.done)} clips extracted, {len(outcome.skipped)} already there, "
+        f"{len(failed)} failed"
+    )
+    return Result(
+        "extract", "ok" if not failed else "partial" if kept else "failed", code,
+        "\n".join(lines), outputs=[corpus.root],
+        counts={
+            "extracted": len(outcome.done), "skipped": len(outcome.skipped), "failed": len(failed),
+        },
+        warnings=[f"{r['video_id']}: damaged video" for r in kept if r.get("status") == "damaged"],
+        errors=list(failed.values()),
+        facts={"clips": kept, "estimators": sorted({str(r["estimator"]["name"]) for r in kept})},
+    )  # fmt: skip
+
+
+def _line(record: Record) -> str:
+    hits = "  ".join(f"{name} {share:.0%}" for name, share in record["coverage"].items())
+    return (
+        f"{record['video_id']}: {record['frames']['keypoints']} frames  {hits}  "
+        f"{record['frames_per_s']} frames/s  {record['estimator']['name']}"
+    )
 
 
 def plan_clips(

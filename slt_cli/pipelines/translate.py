@@ -1,0 +1,171 @@
+"""`slt translate`: videos in, sentences out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from slt_cli.errors import SltError, UsageError
+from slt_cli.pipelines.extraction.clip import MemoryClip, extract_in_memory
+from slt_cli.pipelines.extraction.options import ExtractOptions
+from slt_cli.pipelines.result import Plan, Report, Result
+from slt_cli.settings.load import Loaded
+from slt_cli.settings.root import Settings
+from slt_cli.video.probe import missing_path
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Translator:
+    """A model ready to translate one clip: what it reads, and how it says it.
+
+    `say(streams, valid, frame_valid)` takes arrays with a batch axis of one and returns the text
+    and the glosses.
+    """
+
+    streams: tuple[str, ...]
+    sequence_length: int
+    image_size: int
+    pose_landmarks: int
+    say: Callable[[Arrays, Arrays, npt.NDArray[np.bool_]], tuple[str, str]]
+
+
+def plan_translate(videos: Sequence[Path], loaded: Loaded) -> Result:
+    """What `run_translate` would do and what it lacks."""
+    plan = Plan("translate")
+    plan.missing += [f"{path} (no such file)" for path in videos if not path.exists()]
+    try:
+        plan.steps.append(f"load {find_model(loaded.settings.translate.model)}")
+    except SltError as error:
+        plan.missing.append(f"{error.message} ({error.where}); next: {error.hint}")
+    plan.steps += [f"translate {path}" for path in videos]
+    return plan.as_result(loaded.overrides())
+
+
+def run_translate(videos: Sequence[Path], settings: Settings, report: Report) -> Result:
+    """Translate each video; a bad one is reported and the others go on (exit 4, or 3 if none is left).
+
+    Raises `UsageError` or `InputError` when there is no usable model.
+    """
+    translator = load_translator(find_model(settings.translate.model), settings)
+    done: list[dict[str, Any]] = []
+    errors: list[SltError] = []
+    for number, video in enumerate(videos, 1):
+        try:
+            done.append(_translate(video, translator, settings))
+        except SltError as error:
+            errors.append(error)
+        report("translate", done=number, total=len(videos), video=video.name)
+    code = 0 if not errors else 4 if done else max(error.exit_code for error in errors)
+    as_json = settings.translate.format == "json"
+    lines = [json.dumps(row, ensure_ascii=False) if as_json else row["text"] for row in done]
+    return Result(
+        "translate", "ok" if not errors else "partial" if done else "failed", code, "\n".join(lines),
+        counts={"translated": len(done), "failed": len(errors)}, errors=errors,
+        facts={"videos": done},
+    )  # fmt: skip
+
+
+def find_model(model: Path | None) -> Path:
+    """The bundle, checkpoint or run meant by `translate.model`."""
+    from slt_cli.training.run_folder import find_checkpoint
+
+    if model is not None and (model / "manifest.json").is_file():
+        return model
+    return find_checkpoint(model)
+
+
+def load_translator(path: Path, settings: Settings) -> Translator:
+    """A bundle without torch, or a checkpoint with it."""
+    return _from_bundle(path, settings) if path.is_dir() else _from_run(path, settings)
+
+
+def _from_bundle(path: Path, settings: Settings) -> Translator:
+    from slt_cli.export.runtime import BundleTranslator
+
+    bundle, search = BundleTranslator(path), settings.eval
+    spec = bundle.preprocess
+
+    def say(streams: Arrays, valid: Arrays, frame_valid: npt.NDArray[np.bool_]) -> tuple[str, str]:
+        encoded = bundle.encode(streams, valid, frame_valid)
+        texts = bundle.texts(encoded, beams=search.beams, length_penalty=search.length_penalty)
+        return texts[0], bundle.glosses(encoded)[0]
+
+    return Translator(spec.streams, spec.sequence_length, spec.image_size, spec.pose_landmarks, say)
+
+
+def _from_run(path: Path, settings: Settings) -> Translator:
+    import torch
+
+    from slt_cli.data.sample import Batch
+    from slt_cli.evaluation.decoding import translate_batch
+    from slt_cli.pipelines.restore import restore_run
+
+    run, search = restore_run(path), settings.eval
+    model = run.settings.model
+
+    def say(streams: Arrays, valid: Arrays, frame_valid: npt.NDArray[np.bool_]) -> tuple[str, str]:
+        nothing = torch.zeros(1, 1, dtype=torch.long)
+        batch = Batch(
+            [""], {name: torch.from_numpy(array) for name, array in streams.items()},
+            {name: torch.from_numpy(array) for name, array in valid.items()},
+            torch.from_numpy(frame_valid), nothing, nothing, torch.zeros(1, dtype=torch.long), [""],
+        )  # fmt: skip
+        said = translate_batch(
+            run.model, batch.to(run.device), run.tokenizer, run.glosses, beams=search.beams,
+            length_penalty=search.length_penalty, max_length=run.max_length,
+        )[0]  # fmt: skip
+        return said.prediction, said.gloss_prediction
+
+    return Translator(
+        tuple(model.streams), model.sequence_length, model.image_size, model.pose_landmarks, say
+    )
+
+
+def _translate(video: Path, translator: Translator, settings: Settings) -> dict[str, Any]:
+    if not video.exists():
+        raise missing_path(video)
+    if video.is_dir():
+        raise UsageError(
+            "a folder, not a video", where=str(video), hint="slt translate FOLDER/*.mp4"
+        )
+    options = ExtractOptions(
+        estimator=settings.extract.estimator, on_damage=settings.extract.on_damage
+    )
+    clip = extract_in_memory(video, options)
+    text, glosses = translator.say(*clip_arrays(clip, translator))
+    return {
+        "video": str(video), "text": text, "glosses": glosses,
+        "frames": len(clip.keypoints), "estimator": clip.keypoints.estimator.get("name"),
+        "damaged": clip.damage.is_damaged,
+    }  # fmt: skip
+
+
+def clip_arrays(
+    clip: MemoryClip, translator: Translator
+) -> tuple[Arrays, Arrays, npt.NDArray[np.bool_]]:
+    """Model inputs of one clip, batch axis first: streams, masks, (1, T) frame mask."""
+    from slt_cli.data.crops import CROP_FOLDERS, decode_crop
+    from slt_cli.data.points import keypoint_streams, pose_stream
+    from slt_cli.data.thin import thin_by_time
+
+    streams, valid = keypoint_streams(clip.keypoints, translator.streams)
+    if "pose" in translator.streams:
+        pose = pose_stream(clip.pose, translator.pose_landmarks)
+        streams, valid = streams | pose[0], valid | pose[1]
+    frames = thin_by_time(clip.keypoints.time_s, translator.sequence_length)
+    arrays = {name: array[frames][None] for name, array in streams.items()}
+    masks = {name: array[frames][None] for name, array in valid.items()}
+    for row, (part, folder) in enumerate(CROP_FOLDERS.items()):
+        if part in translator.streams:
+            crops = [decode_crop(clip.crops[folder][i], translator.image_size) for i in frames]
+            arrays[f"crops_{part}"] = np.stack(crops)[None]
+            masks[f"crops_{part}"] = (clip.keypoints.crop_source[row, frames] > 0)[None]
+    return arrays, masks, np.ones((1, len(frames)), bool)
