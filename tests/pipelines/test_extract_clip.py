@@ -58,7 +58,10 @@ def test_writes_the_contract(tmp_path: Path, corpus: CorpusPaths) -> None:
     assert record["status"] == "ok"
     assert record["fps"] == "25/1"
     assert set(record["frames_written"].values()) == {record["frames"]} == {10}
-    assert record["hit_rate"]["face"] == 1.0
+    for name, component in (("hand_l", "LEFT_HAND"), ("hand_r", "RIGHT_HAND"), ("face", "FACE")):
+        seen = clip.valid[:, list(LAYOUT.component(component))].any(axis=1).mean()
+        assert record["hit_rate"][name] == pytest.approx(seen, abs=1e-4)
+    assert record["hands_reassigned"] == 0
     assert record["estimator"]["name"] == "synthetic"
     json.dumps(record, allow_nan=False)
 
