@@ -114,8 +114,8 @@ def _result(corpus: CorpusPaths, outcome: ExtractOutcome, failed: dict[str, SltE
     code = 0 if not failed else 4 if kept else max(error.exit_code for error in failed.values())
     lines = [_line(record) for record in outcome.done]
     lines.append(
-        f"{corpus.root}: {len(outcome.done)} clips extracted, {len(outcome.skipped)} already there, "
-        f"{len(failed)} failed"
+        f"{corpus.root}: {len(outcome.done)} clips extracted, {len(outcome.skipped)} already "
+        f"there, {len(failed)} failed"
     )
     return Result(
         "extract", "ok" if not failed else "partial" if kept else "failed", code,
@@ -130,9 +130,9 @@ def _result(corpus: CorpusPaths, outcome: ExtractOutcome, failed: dict[str, SltE
 
 
 def _line(record: Record) -> str:
-    hits = "  ".join(f"{name} {share:.0%}" for name, share in record["coverage"].items())
+    hits = "  ".join(f"{name} {share:.0%}" for name, share in record["hit_rate"].items())
     return (
-        f"{record['video_id']}: {record['frames']['keypoints']} frames  {hits}  "
+        f"{record['video_id']}: {record['frames']} frames  {hits}  "
         f"{record['frames_per_s']} frames/s  {record['estimator']['name']}"
     )
 

@@ -50,7 +50,7 @@ def plan_translate(videos: Sequence[Path], loaded: Loaded) -> Result:
 
 
 def run_translate(videos: Sequence[Path], settings: Settings, report: Report) -> Result:
-    """Translate each video; a bad one is reported and the others go on (exit 4, or 3 if none is left).
+    """Translate each video; a bad one is reported and the others go on (exit 4, or 3 if all are).
 
     Raises `UsageError` or `InputError` when there is no usable model.
     """
@@ -66,8 +66,9 @@ def run_translate(videos: Sequence[Path], settings: Settings, report: Report) ->
     code = 0 if not errors else 4 if done else max(error.exit_code for error in errors)
     as_json = settings.translate.format == "json"
     lines = [json.dumps(row, ensure_ascii=False) if as_json else row["text"] for row in done]
+    status = "ok" if not errors else "partial" if done else "failed"
     return Result(
-        "translate", "ok" if not errors else "partial" if done else "failed", code, "\n".join(lines),
+        "translate", status, code, "\n".join(lines),
         counts={"translated": len(done), "failed": len(errors)}, errors=errors,
         facts={"videos": done},
     )  # fmt: skip
