@@ -57,11 +57,11 @@ def test_writes_the_contract(tmp_path: Path, corpus: CorpusPaths) -> None:
         assert image.shape == (32, 32, 3)
     assert record["status"] == "ok"
     assert record["fps"] == "25/1"
-    assert set(record["frames_written"].values()) == {record["frames"]} == {10}
-    for name, component in (("hand_l", "LEFT_HAND"), ("hand_r", "RIGHT_HAND"), ("face", "FACE")):
+    assert set(record["frames"].values()) == {10}
+    for name, component in (("left_hand", "LEFT_HAND"), ("face", "FACE")):
         seen = clip.valid[:, list(LAYOUT.component(component))].any(axis=1).mean()
-        assert record["hit_rate"][name] == pytest.approx(seen, abs=1e-4)
-    assert record["hands_reassigned"] == 0
+        assert record["coverage"][name] == pytest.approx(seen, abs=1e-4)
+    assert record["hands"] == {"swapped": 0, "moved": 0, "dropped": 0}
     assert record["estimator"]["name"] == "synthetic"
     json.dumps(record, allow_nan=False)
 
@@ -151,7 +151,7 @@ def test_damage_is_treated_as_asked(tmp_path: Path, corpus: CorpusPaths, policy:
     record = extract_clip(video, corpus, "a", options)
     assert record["status"] == ("damaged" if policy == "warn" else "ok")
     assert record["damage"]["is_truncated"]
-    assert 0 < record["frames"] < 60
+    assert 0 < record["frames"]["face"] < 60
 
 
 def test_bad_video_leaves_nothing(tmp_path: Path, corpus: CorpusPaths) -> None:

@@ -26,7 +26,6 @@ from slt_cli.pipelines.extraction.options import ExtractOptions
 from slt_cli.storage.hashes import sha256_file
 from slt_cli.video.decode import DamageReport, Frame, VideoReader
 
-_COMPONENTS = {"pose": "POSE", "face": "FACE", "hand_l": "LEFT_HAND", "hand_r": "RIGHT_HAND"}
 _MOST_FAILED = 0.2
 """Share of frames on which an estimator may fail before the clip counts as failed."""
 
@@ -141,11 +140,9 @@ class ClipAnalysis:
         return {
             "fps": f"{info.fps.numerator}/{info.fps.denominator}" if info.fps else None,
             "frame_size": [info.width, info.height],
-            "frames": frames,
-            "frames_written": dict.fromkeys((*CROP_STREAMS, "pose", "keypoints"), frames),
+            "frames": dict.fromkeys((*CROP_STREAMS, "pose", "keypoints"), frames),
             "fallbacks": self._fallbacks(),
-            "hit_rate": self._hit_rate(),
-            "hands_reassigned": frames - hands["kept"],
+            "coverage": self._coverage(),
             "hands": {action: hands[action] for action in ("swapped", "moved", "dropped")},
             "failed_frames": self._failed_frames,
             "damage": self.damage.as_dict(),
@@ -174,14 +171,14 @@ class ClipAnalysis:
             for stream, row in zip(CROP_STREAMS, sources, strict=True)
         }
 
-    def _hit_rate(self) -> dict[str, float]:
+    def _coverage(self) -> dict[str, float]:
         """Share of frames in which pose, face and each hand were found."""
         valid = np.stack([r.landmarks.valid for r in self._results])
         return {
-            name: round(
-                float(valid[:, list(self._layout.component(component))].any(axis=1).mean()), 4
+            name.lower(): round(
+                float(valid[:, list(self._layout.component(name))].any(axis=1).mean()), 4
             )
-            for name, component in _COMPONENTS.items()
+            for name in ("POSE", "FACE", "LEFT_HAND", "RIGHT_HAND")
         }
 
 
