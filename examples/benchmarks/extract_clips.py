@@ -24,11 +24,11 @@ def main(folder: Path) -> None:
         lines = (corpus / "metadata.jsonl").read_text("utf-8").splitlines()
     rows = []
     for clip in sorted(map(json.loads, lines), key=lambda clip: clip["video_id"]):
-        hits = clip["hit_rate"]
+        hits = clip["coverage"]
         rows.append(
-            [clip["video_id"], clip["frames"], clip["fps"]]
+            [clip["video_id"], clip["frames"]["keypoints"], clip["fps"]]
             + [f"{hits[name]:.0%}" for name in ("pose", "face", "hand_l", "hand_r")]
-            + [clip["hands_reassigned"], float(clip["frames_per_s"])]
+            + [sum(clip["hands"].values()), float(clip["frames_per_s"])]
         )
     columns = ["clip", "frames", "fps", "pose", "face", "left hand", "right hand",
                "hands moved to the nearer wrist", "frames/s, one worker"]  # fmt: skip

@@ -130,9 +130,9 @@ def _result(corpus: CorpusPaths, outcome: ExtractOutcome, failed: dict[str, SltE
 
 
 def _line(record: Record) -> str:
-    hits = "  ".join(f"{name} {share:.0%}" for name, share in record["hit_rate"].items())
+    hits = "  ".join(f"{name} {share:.0%}" for name, share in record["coverage"].items())
     return (
-        f"{record['video_id']}: {record['frames']} frames  {hits}  "
+        f"{record['video_id']}: {record['frames']['keypoints']} frames  {hits}  "
         f"{record['frames_per_s']} frames/s  {record['estimator']['name']}"
     )
 
