@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.data.annotations import ClipRecord
 from slt_cli.data.augment import KeypointAugmentation
-from slt_cli.data.dataset import ClipDataset, ClipRecord
+from slt_cli.data.dataset import ClipDataset
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import InputError, MissingAsset, UsageError
 from slt_cli.models.backbones import VIT_MODELS, build_vit
@@ -22,7 +23,6 @@ from slt_cli.models.multistream import MultiStreamEncoder
 from slt_cli.models.temporal import TemporalTransformer
 from slt_cli.models.translator import SltModel
 from slt_cli.models.vit import VisionTransformer
-from slt_cli.settings.data import DataSettings
 from slt_cli.settings.model import ModelSettings
 from slt_cli.settings.root import Settings
 from slt_cli.storage.checkpoint import load_checkpoint
@@ -194,16 +194,6 @@ def _keypoint_encoder(settings: ModelSettings, shape: ModelShape) -> KeypointEnc
 
 
 # ---- data ---------------------------------------------------------------------------------------
-
-
-def corpus_paths(data: DataSettings) -> CorpusPaths:
-    """Where everything of the corpus lies: `data.corpus`, with single paths replaced."""
-    names = (
-        "face_dir", "hand_left_dir", "hand_right_dir", "pose_dir", "keypoints_dir", "metadata_csv",
-        "gloss_csv", "train_index", "val_index", "test_index",
-    )  # fmt: skip
-    given = {name: getattr(data, name) for name in names}
-    return CorpusPaths.from_root(data.corpus, **{n: p for n, p in given.items() if p is not None})
 
 
 def build_dataset(

@@ -27,7 +27,7 @@ def main(folder: Path) -> None:
         hits = clip["coverage"]
         rows.append(
             [clip["video_id"], clip["frames"]["keypoints"], clip["fps"]]
-            + [f"{hits[name]:.0%}" for name in ("pose", "face", "hand_l", "hand_r")]
+            + [f"{hits[name]:.0%}" for name in ("pose", "face", "left_hand", "right_hand")]
             + [sum(clip["hands"].values()), float(clip["frames_per_s"])]
         )
     columns = ["clip", "frames", "fps", "pose", "face", "left hand", "right hand",

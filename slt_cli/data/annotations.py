@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.corpus.tables import read_gloss_table, read_index, read_meta
-from slt_cli.data.dataset import ClipRecord
 from slt_cli.errors import InputError, UsageError
+
+
+@dataclass(frozen=True)
+class ClipRecord:
+    """The annotation of one clip."""
+
+    video_id: str
+    text: str
+    glosses: tuple[str, ...] = ()
 
 
 def read_split(corpus: CorpusPaths, split: str) -> list[ClipRecord]:

@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 
 from slt_cli.corpus.clip_files import load_clip_keypoints, load_pose
 from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.data.annotations import ClipRecord
 from slt_cli.data.augment import KeypointAugmentation
 from slt_cli.data.crops import CROP_FOLDERS, read_crops
 from slt_cli.data.points import keypoint_streams, pose_stream
@@ -23,15 +24,6 @@ from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import InputError
 
 CACHE_BYTES = 512 * 2**20
-
-
-@dataclass(frozen=True)
-class ClipRecord:
-    """The annotation of one clip."""
-
-    video_id: str
-    text: str
-    glosses: tuple[str, ...] = ()
 
 
 @dataclass

@@ -17,9 +17,9 @@ COLUMNS = ("video_id", "prediction", "reference", "gloss_prediction", "gloss_ref
 
 def plan_evaluate(run: Path | None, loaded: Loaded) -> Result:
     """What `run_evaluate` would do and what it lacks."""
-    from slt_cli.builders import corpus_paths
     from slt_cli.data.annotations import missing_tables
     from slt_cli.errors import SltError
+    from slt_cli.pipelines.corpora import corpus_paths
     from slt_cli.training.run_folder import find_checkpoint
 
     settings = loaded.settings

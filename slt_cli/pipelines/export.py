@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from slt_cli.pipelines.restore import RestoredRun
 
 EXPORTS = Path("exports")
-TEXT_CLIPS = 64  # clips of the text check
+TEXT_CLIPS = 40  # clips of the text check
 CLIPS_PER_BATCH = 8
 
 

@@ -23,7 +23,6 @@ from slt_cli.settings.root import Settings
 from slt_cli.storage.atomic import staging_dir
 from slt_cli.storage.hashes import sha256_file
 from slt_cli.storage.lock import folder_lock
-from slt_cli.training.signals import stop_request
 from slt_cli.video.probe import missing_path
 
 Videos = Sequence[tuple[str, Path]]
@@ -72,6 +71,8 @@ def run_extract(inputs: Sequence[str], settings: Settings, report: Report) -> Re
     missing files) when nothing could be extracted. Raises `UsageError` when there is no input or
     a clip is in the way, `Interrupted` after a stop signal.
     """
+    from slt_cli.training.signals import stop_request
+
     options = settings.extract
     corpus = CorpusPaths.from_root(options.output)
     present, absent = _split_inputs(inputs)

@@ -8,11 +8,12 @@ from typing import Any
 
 import torch
 
-from slt_cli.builders import ModelShape, build_dataset, build_model, corpus_paths, resolve_device
+from slt_cli.builders import ModelShape, build_dataset, build_model, resolve_device
 from slt_cli.data.annotations import read_split
 from slt_cli.data.dataset import ClipDataset
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.models.translator import SltModel
+from slt_cli.pipelines.corpora import corpus_paths
 from slt_cli.settings.data import DataSettings
 from slt_cli.settings.root import Settings
 from slt_cli.training.run_folder import read_run

@@ -25,8 +25,8 @@ def work_dir_of(loaded: Loaded) -> Path:
 
 def plan_train(loaded: Loaded) -> Result:
     """What `run_train` would do and what it lacks. Writes nothing."""
-    from slt_cli.builders import corpus_paths
     from slt_cli.data.annotations import missing_tables, read_split
+    from slt_cli.pipelines.corpora import corpus_paths
 
     corpus, settings = corpus_paths(loaded.settings.data), loaded.settings
     plan = Plan("train", missing=missing_tables(corpus, ("train", "val")))
@@ -130,9 +130,10 @@ def _resume_payload(folder: Any, loaded: Loaded) -> dict[str, Any]:
 
 
 def _prepare(settings: Settings, payload: dict[str, Any] | None, report: Report) -> _Run:
-    from slt_cli.builders import ModelShape, build_dataset, corpus_paths, load_backbones
+    from slt_cli.builders import ModelShape, build_dataset, load_backbones
     from slt_cli.data.annotations import gloss_vocabulary, read_split
     from slt_cli.data.tokenizer import TextTokenizer
+    from slt_cli.pipelines.corpora import corpus_paths
     from slt_cli.training.state import seed_everything
 
     corpus = corpus_paths(settings.data)
@@ -212,7 +213,8 @@ def _fit(
         config, progress, device=device, save=save,
         end_of_epoch=Validator(
             model=model, dataset=run.val, tokenizer=run.tokenizer, glosses=run.glosses,
-            config=config, batch_size=settings.data.val_batch_size, max_length=settings.data.max_target_length,
+            config=config, batch_size=settings.data.val_batch_size,
+            max_length=settings.data.max_target_length,
             generate_every=settings.training.generate_every, metric=settings.training.best_metric,
             folder=folder, device=device, report=report,
         ),
@@ -284,6 +286,7 @@ def _result(folder: Any, elapsed_s: float) -> Result:
         "train", text=str(folder.path), outputs=[folder.best, folder.last],
         counts={"epochs": len(metrics)},
         facts={
-            "elapsed_s": round(elapsed_s, 1), "last": last, "val_bleu": scores[-1] if scores else None,
+            "elapsed_s": round(elapsed_s, 1), "last": last,
+            "val_bleu": scores[-1] if scores else None,
         },
     )  # fmt: skip

@@ -40,6 +40,10 @@ def pretrain(
 ) -> dict[str, Any]:
     """Train on `images` and write `out`: checkpoints, `metrics.jsonl` and the teacher's backbone.
 
+    The backbone is the teacher of the last step. The best checkpoint is that of the lowest mean
+    loss, which says little about its features: the loss also falls when the teacher forgets
+    differences between images (watch `teacher_entropy` and `feature_std`).
+
     Unreadable and black images are left out and counted. `should_stop` is polled at every step and
     returns the number of a stop signal or None. `resume` continues `out` where it stopped, on a
     CPU to the same bits. Returns the counts, the last epoch's figures and `backbone`, the setting

@@ -36,7 +36,9 @@ def test_a_quarter_turn_moves_x_to_y_and_leaves_confidence() -> None:
 def test_scale_multiplies_distances_and_a_shift_moves_only_the_body() -> None:
     augmentation = KeypointAugmentation(**{**NONE, "scale": (2.0, 2.0), "translate": (0.5, 0.5)})
     out = augmentation.points(points(), np.random.default_rng(0))
-    np.testing.assert_allclose(out["hand_left"][..., :2], 2 * points()["hand_left"][..., :2], rtol=1e-6)
+    np.testing.assert_allclose(
+        out["hand_left"][..., :2], 2 * points()["hand_left"][..., :2], rtol=1e-6
+    )
     np.testing.assert_allclose(out["body"][..., :2], 2 * points()["body"][..., :2] + 0.5, rtol=1e-5)
 
 

@@ -23,7 +23,9 @@ def test_variable_frame_rate_is_spread_over_time_not_over_frames() -> None:
 
 
 @given(st.lists(st.floats(0.001, 1.0), min_size=1, max_size=200), st.integers(2, 50))
-def test_frames_are_increasing_few_enough_and_include_the_ends(steps: list[float], limit: int) -> None:
+def test_frames_are_increasing_few_enough_and_include_the_ends(
+    steps: list[float], limit: int
+) -> None:
     time_s = np.cumsum(steps)
     kept = thin_by_time(time_s, limit)
     assert len(kept) <= limit or len(time_s) <= limit

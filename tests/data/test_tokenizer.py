@@ -4,7 +4,12 @@ import pytest
 
 from slt_cli.data.tokenizer import TextTokenizer, normalise_text
 
-TEXTS = ["¿Querés comer hoy?", "La niña no va a la escuela.", "Mañana compro el libro.", "Él vio a mamá."]
+TEXTS = [
+    "¿Querés comer hoy?",
+    "La niña no va a la escuela.",
+    "Mañana compro el libro.",
+    "Él vio a mamá.",
+]
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,9 @@ def test_bleu_and_chrf_equal_sacrebleu_and_carry_its_signature() -> None:
     scores = {score.name: score for score in score_text(HYPOTHESES, REFERENCES)}
     bleu = sacrebleu.corpus_bleu(HYPOTHESES, [REFERENCES])
     assert scores["BLEU-4"].value == pytest.approx(bleu.score)
-    assert scores["chrF"].value == pytest.approx(sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score)
+    assert scores["chrF"].value == pytest.approx(
+        sacrebleu.corpus_chrf(HYPOTHESES, [REFERENCES]).score
+    )
     assert "tok:13a" in scores["BLEU-4"].signature
     assert sacrebleu.__version__ in scores["BLEU-4"].signature
 

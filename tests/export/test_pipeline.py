@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from slt_cli.builders import ModelShape, build_dataset, build_model, corpus_paths
+from slt_cli.builders import ModelShape, build_dataset, build_model
+
+from slt_cli.pipelines.corpora import corpus_paths
 from slt_cli.data.annotations import gloss_vocabulary, read_split
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import SltError, UsageError, VerificationError

@@ -41,9 +41,9 @@ def random_inputs(
     streams, valid = {}, {}
     for name, count in POINTS.items():
         shape = (len(lengths), frames, count)
-        valid[f"keypoints_{name}"] = (
-            torch.rand(shape, generator=generator) > 0.2
-        ) & frame_valid[..., None]
+        valid[f"keypoints_{name}"] = (torch.rand(shape, generator=generator) > 0.2) & frame_valid[
+            ..., None
+        ]
         points = torch.randn((*shape, 3), generator=generator)
         streams[f"keypoints_{name}"] = points * valid[f"keypoints_{name}"][..., None]
     return streams, valid, frame_valid

@@ -90,7 +90,9 @@ def test_generation_does_not_depend_on_the_batch(beams: int) -> None:
     model = small_model(seed=3).eval()
     streams, valid, frame_valid = random_inputs([6, 11, 4], seed=1)
     search = {**SEARCH, "beams": beams}
-    together = model.decoder.generate(model.encoder(streams, valid, frame_valid), frame_valid, **search)
+    together = model.decoder.generate(
+        model.encoder(streams, valid, frame_valid), frame_valid, **search
+    )
     for row, length in enumerate([6, 11, 4]):
         mask = frame_valid[row : row + 1, :length]
         features = model.encoder(
