@@ -11,13 +11,12 @@ from typing import Any
 import pytest
 
 from slt_cli.builders import ModelShape, build_dataset, build_model
-
-from slt_cli.pipelines.corpora import corpus_paths
 from slt_cli.data.annotations import gloss_vocabulary, read_split
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import SltError, UsageError, VerificationError
 from slt_cli.export import onnx as onnx_module
 from slt_cli.export.bundle import MANIFEST, read_bundle
+from slt_cli.pipelines.corpora import corpus_paths
 from slt_cli.pipelines.export import plan_export, run_export
 from slt_cli.pipelines.result import silent
 from slt_cli.settings.load import Loaded
