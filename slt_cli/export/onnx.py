@@ -112,7 +112,7 @@ def _export(
     size = sum(weight.nbytes for weight in module.state_dict().values())
     try:
         with _quiet(), torch.no_grad():
-            program = torch.onnx.export(
+            program: Any = torch.onnx.export(
                 module, inputs, dynamo=True, verbose=False, opset_version=opset, **names
             )
             _drop_traces(program.model)

@@ -186,7 +186,7 @@ def _compare(
 def _relative(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
-    largest = max(float(np.abs(expected).max()), np.finfo(np.float32).tiny)
+    largest = max(float(np.abs(expected).max()), float(np.finfo(np.float32).tiny))
     return float(np.abs(found - expected).max()) / largest
 
 
