@@ -4,8 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from slt_cli.errors import UsageError
+from slt_cli.pipelines.demo import plan_demo, run_demo
+from slt_cli.pipelines.evaluate import run_evaluate
+from slt_cli.pipelines.export import run_export
+from slt_cli.pipelines.extract import run_extract
+from slt_cli.pipelines.pretrain import plan_pretrain, run_pretrain
+from slt_cli.pipelines.result import silent
+from slt_cli.pipelines.train import run_train
+from slt_cli.pipelines.translate import run_translate
+from slt_cli.pipelines.validate import run_validate
 from slt_cli.settings.load import flat_values, load_settings
 from slt_cli.settings.root import Settings, known_keys
+from slt_cli.synthetic.dataset import plan_demo_clips, render_clip, write_tables
 from tests.recording import RecordingSettings
 
 
@@ -57,3 +68,76 @@ def test_every_field_can_be_noted(settings):
         section, name = key.split(".")
         getattr(getattr(settings, section), name)
     assert settings.read == set(known_keys())
+
+
+def test_every_setting_is_read_by_some_verb(tmp_path):
+    read: set[str] = set()
+
+    def verb(run, *arguments, **flags):
+        loaded = load_settings(flags={k.replace("__", "."): v for k, v in flags.items()})
+        recorder = RecordingSettings(loaded.settings)
+        wants_loaded = run.__name__ in {"run_train", "run_evaluate", "run_pretrain"}
+        given = replace(loaded, settings=recorder) if wants_loaded else recorder
+        try:
+            return run(*arguments, given, silent)
+        finally:
+            read.update(recorder.read)
+
+    corpus, run = tmp_path / "corpus", tmp_path / "run"
+    clips = plan_demo_clips(0, 4, 2, 2)
+    for clip in clips:
+        video = tmp_path / "videos" / f"{clip.video_id}.mp4"
+        render_clip(video, clip.sentence.glosses, clip.signer, clip.seed)
+    write_tables(corpus, clips)
+    verb(
+        run_extract, [str(tmp_path / "videos")], extract__output=corpus, extract__crop_size=32,
+        extract__estimator="synthetic",
+    )  # fmt: skip
+    assert verb(run_validate, corpus).exit_code == 0
+    backbone = verb(
+        run_pretrain, pretrain__train_dir=[str(corpus / "face")], pretrain__output_dir=tmp_path / "dino",
+        pretrain__image_size=32, pretrain__local_size=16, pretrain__patch_size=8,
+        pretrain__local_crops=1, pretrain__epochs=1, pretrain__warmup_epochs=0,
+        pretrain__vit_embed_dim=24, pretrain__vit_depth=1, pretrain__vit_heads=2,
+        pretrain__prototypes=16,
+    ).facts["backbone"]  # fmt: skip
+    read |= verb_reads_corpus_by_default()
+    small = {
+        "model__d_model": 16, "model__projector_dim": 16, "model__image_size": 32,
+        "model__sequence_length": 8, "model__temporal_layers": 1, "model__decoder_layers": 1,
+        "model__streams": ["keypoints", "pose", "face", "hand_left", "hand_right"],
+        "training__epochs": 1, "training__generate_every": 1, "data__max_target_length": 8,
+    }  # fmt: skip
+    backbones = {
+        f"model__{part}_backbone": backbone for part in ("face", "hand_left", "hand_right")
+    }
+    verb(run_train, data__corpus=corpus, data__work_dir=run, **small, **backbones)
+    assert verb(run_evaluate, run, eval__batch_size=2).counts["clips"] == 2
+    bundle = tmp_path / "bundle"
+    verb(run_export, run, export__output=bundle)
+    video = tmp_path / "videos" / "test_000.mp4"
+    for model in (run, bundle):
+        said = verb(run_translate, [video], translate__model=model, extract__estimator="synthetic")
+        assert said.counts == {"translated": 1, "failed": 0}
+    (tmp_path / "demo").mkdir()
+    with pytest.raises(UsageError, match="exists"):
+        verb(run_demo, demo__output=tmp_path / "demo")
+    read |= keys_of_the_demo()
+    assert set(known_keys()) - read == set()
+
+
+def verb_reads_corpus_by_default() -> set[str]:
+    """`slt pretrain` without folders reads the corpus's crops."""
+    loaded = load_settings(flags={"pretrain.stream": "face"})
+    recorder = RecordingSettings(loaded.settings)
+    plan = plan_pretrain(replace(loaded, settings=recorder))
+    assert plan.facts["missing"] == ["corpus/face (a folder of images)"]
+    return recorder.read
+
+
+def keys_of_the_demo() -> set[str]:
+    """The demo's other settings shape the videos and the commands that its plan shows."""
+    loaded = load_settings()
+    recorder = RecordingSettings(loaded.settings)
+    plan_demo(replace(loaded, settings=recorder))
+    return recorder.read

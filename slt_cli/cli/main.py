@@ -30,6 +30,8 @@ _NO_ACCESS = {
 
 def main() -> NoReturn:
     """Run `slt` and leave with its exit code."""
+    # Threads that wait by spinning make a shared machine tens of times slower; read at import.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     argv = join_set_pairs(sys.argv[1:])
     noise = own_streams(_debug(argv))
     signal.signal(signal.SIGTERM, _terminate)

@@ -110,7 +110,7 @@ class TextSeq2SeqDecoder(nn.Module):
             attention_mask=frame_valid.long(),
             generation_config=GenerationConfig(
                 num_beams=beams, length_penalty=length_penalty, max_new_tokens=max_length,
-                do_sample=False, early_stopping=True, use_cache=True,
+                do_sample=False, early_stopping=beams > 1, use_cache=True,
                 decoder_start_token_id=self.bos_id, bos_token_id=self.bos_id,
                 eos_token_id=config.eos_token_id, pad_token_id=config.pad_token_id,
             ),

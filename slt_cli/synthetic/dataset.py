@@ -72,7 +72,7 @@ def write_demo_videos(
     Raises `UsageError` when so many different sentences do not exist.
     """
     clips = plan_demo_clips(seed, num_train, num_val, num_test)
-    _write_tables(corpus_root, clips)
+    write_tables(corpus_root, clips)
     jobs = [(folder, clip) for clip in clips]
     for done, clip in enumerate(_in_parallel(_render_job, jobs, workers), start=1):
         report("render", done=done, total=len(clips), clip=clip)
@@ -117,7 +117,8 @@ def _in_parallel(
         yield from pool.map(work, jobs, chunksize=8)
 
 
-def _write_tables(root: Path, clips: Sequence[DemoClip]) -> None:
+def write_tables(root: Path, clips: Sequence[DemoClip]) -> None:
+    """Write the annotation side of the corpus: texts, glosses, splits."""
     label = {gloss: str(number) for number, gloss in enumerate(GLOSSES, start=1)}
     meta = ((clip.video_id, clip.sentence.text, clip.signer) for clip in clips)
     gloss = (

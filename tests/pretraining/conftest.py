@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from slt_cli.pretraining.config import PretrainConfig
@@ -15,6 +17,15 @@ TINY = PretrainConfig(
     patch_size=8, vit_embed_dim=16, vit_depth=2, vit_heads=2, drop_path=0.2, prototypes=24,
     head_hidden=16, head_bottleneck=8, learning_rate=1e-2, teacher_momentum=0.9,
 )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Threads cost more than they give on tensors this small, above all on a busy machine."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -20,10 +20,11 @@ from slt_cli.pretraining.images import find_images, read_image
 from slt_cli.pretraining.loop import pretrain
 
 CONFIG = PretrainConfig(
-    epochs=12, batch_size=32, warmup_epochs=2, learning_rate=1e-3, weight_decay_end=0.04,
+    epochs=10, batch_size=32, warmup_epochs=2, learning_rate=1.5e-3, weight_decay_end=0.04,
     image_size=40, local_size=24, local_crops=4, global_scale=(0.5, 1.0), local_scale=(0.2, 0.5),
     patch_size=8, vit_embed_dim=96, vit_depth=3, vit_heads=3, drop_path=0.0,
-    prototypes=1024, head_hidden=256, head_bottleneck=64, teacher_momentum=0.99, koleo_weight=0.5,
+    prototypes=1024, head_hidden=256, head_bottleneck=64, koleo_weight=0.5,
+    teacher_temp=0.03, teacher_temp_start=0.03, teacher_momentum=0.98,
 )  # fmt: skip
 
 
@@ -69,6 +70,7 @@ def neighbour_accuracy(
 
 @pytest.mark.real
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_features_tell_digits_apart_better_than_a_random_network(
     photos: tuple[list[Path], list[Path]], tmp_path: Path
 ) -> None:
@@ -78,4 +80,4 @@ def test_features_tell_digits_apart_better_than_a_random_network(
     summary = pretrain(known, tmp_path / "run", CONFIG, quiet, lambda: None)
     after = neighbour_accuracy(load_dinov2_backbone(summary["backbone"]), known, unseen)
     assert summary["feature_std"] > 0.8
-    assert after > before + 0.05
+    assert after > before + 0.05, f"{before:.3f} -> {after:.3f}"
