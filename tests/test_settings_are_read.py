@@ -95,7 +95,8 @@ def test_every_setting_is_read_by_some_verb(tmp_path):
     )  # fmt: skip
     assert verb(run_validate, corpus).exit_code == 0
     backbone = verb(
-        run_pretrain, pretrain__train_dir=[str(corpus / "face")], pretrain__output_dir=tmp_path / "dino",
+        run_pretrain, pretrain__train_dir=[str(corpus / "face")],
+        pretrain__output_dir=tmp_path / "dino",
         pretrain__image_size=32, pretrain__local_size=16, pretrain__patch_size=8,
         pretrain__local_crops=1, pretrain__epochs=1, pretrain__warmup_epochs=0,
         pretrain__vit_embed_dim=24, pretrain__vit_depth=1, pretrain__vit_heads=2,
