@@ -20,7 +20,7 @@ from slt_cli.pretraining.images import find_images, read_image
 from slt_cli.pretraining.loop import pretrain
 
 CONFIG = PretrainConfig(
-    epochs=10, batch_size=32, warmup_epochs=2, learning_rate=1.5e-3, weight_decay_end=0.04,
+    epochs=18, batch_size=32, warmup_epochs=2, learning_rate=1.5e-3, weight_decay_end=0.04,
     image_size=40, local_size=24, local_crops=4, global_scale=(0.5, 1.0), local_scale=(0.2, 0.5),
     patch_size=8, vit_embed_dim=96, vit_depth=3, vit_heads=3, drop_path=0.0,
     prototypes=1024, head_hidden=256, head_bottleneck=64, koleo_weight=0.5,
