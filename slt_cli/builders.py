@@ -179,7 +179,7 @@ def build_model(
     )  # fmt: skip
     return SltModel(
         encoder=encoder, decoder=TextSeq2SeqDecoder(decoder), d_model=settings.d_model,
-        num_glosses=shape.num_glosses,
+        num_glosses=shape.num_glosses, fuse_glosses=settings.mska_gloss_fusion == "add",
     )  # fmt: skip
 
 

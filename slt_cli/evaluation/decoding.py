@@ -71,11 +71,11 @@ def translate_batch(
     model: SltModel, batch: Batch, tokenizer: TextTokenizer, glosses: Sequence[str], **search: Any
 ) -> list[Hypothesis]:
     """Translate one batch; `search` as in `TextSeq2SeqDecoder.generate`."""
-    features = model.encoder(batch.streams, batch.valid, batch.frame_valid)
-    tokens = model.decoder.generate(features, batch.frame_valid, **search).tolist()
+    encoding = model.encode(batch.streams, batch.valid, batch.frame_valid)
+    tokens = model.decoder.generate(encoding.features, batch.frame_valid, **search).tolist()
     recognised = [""] * len(tokens)
-    if model.gloss_head is not None:
-        best = model.gloss_head(features).argmax(-1).tolist()
+    if encoding.gloss_logits is not None:
+        best = encoding.gloss_logits.argmax(-1).tolist()
         lengths = batch.frame_valid.sum(1).tolist()
         recognised = [
             gloss_text(greedy_ctc(path[:n]), glosses) for path, n in zip(best, lengths, strict=True)

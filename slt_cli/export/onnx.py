@@ -35,11 +35,9 @@ class EncoderGraph(nn.Module):
         self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor], frame_valid: Tensor
     ) -> tuple[Tensor, ...]:
         """Shapes as in `MultiStreamEncoder.forward` -> (B, T, D) memory[, (B, T, G) logits]."""
-        features = self.model.encoder(streams, valid, frame_valid)
-        memory = self.model.decoder.encode(features, frame_valid)
-        if self.model.gloss_head is None:
-            return (memory,)
-        return memory, self.model.gloss_head(features)
+        encoding = self.model.encode(streams, valid, frame_valid)
+        memory = self.model.decoder.encode(encoding.features, frame_valid)
+        return (memory,) if encoding.gloss_logits is None else (memory, encoding.gloss_logits)
 
 
 class DecoderGraph(nn.Module):

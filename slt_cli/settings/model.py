@@ -48,6 +48,9 @@ class ModelSettings(Section):
     mska_ctc_weight: float = setting(
         1.0, "weight of the gloss CTC loss, used where glosses exist", ge=0, le=1e3
     )
+    mska_gloss_fusion: Literal["add", "none"] = setting(
+        "add", "let the decoder read the recognised glosses beside the features"
+    )
     temporal_layers: int = setting(2, "layers of the temporal transformer", ge=0, le=48)
     temporal_heads: int = setting(4, "heads of the temporal transformer", ge=1, le=64)
     temporal_dropout: float = setting(0.1, "dropout of the temporal transformer", ge=0, lt=1)

@@ -57,7 +57,9 @@ def test_crops_of_another_size_and_another_opset_export_in_silence(
         temporal=TemporalTransformer(width=24, layers=1, heads=2, dropout=0.1),
     )  # fmt: skip
     decoder = talkative_model().decoder
-    model = SltModel(encoder=encoder, decoder=decoder, d_model=24, num_glosses=0).eval()
+    model = SltModel(
+        encoder=encoder, decoder=decoder, d_model=24, num_glosses=0, fuse_glosses=True
+    ).eval()
     spec = replace(small_preprocess(num_glosses=0), streams=("pose", "face"), image_size=32)
     export_onnx(model, spec, tmp_path, opset=18)
     assert capfd.readouterr() == ("", "")

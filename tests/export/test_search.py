@@ -69,7 +69,7 @@ def test_the_search_equals_generate_of_transformers(family: str, seed: int) -> N
     model = talkative_model(family=family, seed=seed)
     streams, valid, frame_valid = random_inputs([1, 5, 9, 16], seed=seed)
     with torch.no_grad():
-        features = model.encoder(streams, valid, frame_valid)
+        features = model.encode(streams, valid, frame_valid).features
         memory = model.decoder.encode(features, frame_valid)
     for beams, penalty, length in SEARCHES:
         generated = model.decoder.generate(

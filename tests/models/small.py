@@ -27,7 +27,11 @@ def small_model(*, family: str = "mbart", num_glosses: int = 6, seed: int = 0) -
         max_target=32, pad_id=0, bos_id=1, eos_id=2,
     )  # fmt: skip
     return SltModel(
-        encoder=encoder, decoder=TextSeq2SeqDecoder(decoder), d_model=24, num_glosses=num_glosses
+        encoder=encoder,
+        decoder=TextSeq2SeqDecoder(decoder),
+        d_model=24,
+        num_glosses=num_glosses,
+        fuse_glosses=True,
     )
 
 

@@ -53,12 +53,12 @@ def test_permuting_the_batch_permutes_the_outputs() -> None:
     model = small_model().eval()
     streams, valid, frame_valid = random_inputs([4, 8, 6])
     order = torch.tensor([2, 0, 1])
-    features = model.encoder(streams, valid, frame_valid)
-    permuted = model.encoder(
+    features = model.encode(streams, valid, frame_valid).features
+    permuted = model.encode(
         {n: t[order] for n, t in streams.items()},
         {n: t[order] for n, t in valid.items()},
         frame_valid[order],
-    )
+    ).features
     torch.testing.assert_close(permuted, features[order])
 
 
@@ -75,7 +75,7 @@ def test_every_parameter_receives_a_gradient(family: str) -> None:
 def test_teacher_forced_logits_equal_stepwise_decoding() -> None:
     model = small_model().eval()
     streams, valid, frame_valid = random_inputs([6])
-    features = model.encoder(streams, valid, frame_valid)
+    features = model.encode(streams, valid, frame_valid).features
     labels = torch.tensor([[9, 4, 7, 2]])
     forced = model.decoder(features, frame_valid, labels)
     memory = model.decoder.encode(features, frame_valid)
@@ -91,14 +91,14 @@ def test_generation_does_not_depend_on_the_batch(beams: int) -> None:
     streams, valid, frame_valid = random_inputs([6, 11, 4], seed=1)
     search = {**SEARCH, "beams": beams}
     together = model.decoder.generate(
-        model.encoder(streams, valid, frame_valid), frame_valid, **search
+        model.encode(streams, valid, frame_valid).features, frame_valid, **search
     )
     for row, length in enumerate([6, 11, 4]):
         mask = frame_valid[row : row + 1, :length]
-        features = model.encoder(
+        features = model.encode(
             {n: t[row : row + 1, :length] for n, t in streams.items()},
             {n: t[row : row + 1, :length] for n, t in valid.items()},
             mask,
-        )
+        ).features
         alone = model.decoder.generate(features, mask, **search)[0].tolist()
         assert alone == together[row].tolist()[: len(alone)]
