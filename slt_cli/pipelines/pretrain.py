@@ -80,7 +80,7 @@ def _config(settings: PretrainSettings) -> Any:
         "stream", "epochs", "batch_size", "learning_rate", "min_lr", "warmup_epochs",
         "weight_decay", "weight_decay_end", "clip_grad_norm", "image_size", "local_size",
         "local_crops", "patch_size", "vit_embed_dim", "vit_depth", "vit_heads", "prototypes",
-        "teacher_temp", "teacher_momentum", "num_workers", "seed",
+        "teacher_temp", "teacher_momentum", "koleo_weight", "koleo_epsilon", "num_workers", "seed",
     )  # fmt: skip
     return PretrainConfig(
         **{name: getattr(settings, name) for name in same},

@@ -41,6 +41,13 @@ class PretrainSettings(Section):
     prototypes: int = setting(65_536, "outputs of the projection head", ge=2, le=2**20)
     teacher_temp: float = setting(0.04, "temperature of the teacher", gt=0, le=1)
     teacher_momentum: float = setting(0.996, "momentum of the teacher at the start", ge=0, le=1)
+    koleo_weight: float = setting(
+        0.0,
+        "weight of the KoLeo term that spreads features (Sablayrolles et al. 2019)",
+        ge=0,
+        le=1e3,
+    )
+    koleo_epsilon: float = setting(1e-4, "smallest distance KoLeo takes the log of", gt=0, le=1)
     num_workers: int = setting(0, "processes that decode and augment images", ge=0, le=64)
     seed: int = setting(0, "seed of weights, order and augmentation", ge=0, lt=2**31)
     device: str = setting(
