@@ -64,7 +64,8 @@ class SltModel(nn.Module):
             return Encoding(features, None)
         logits = self.gloss_head(features)
         if self.gloss_embedding is not None:
-            seen = logits.softmax(-1) * frame_valid[..., None]
+            # Detached: what the glosses are is for CTC alone to say.
+            seen = logits.detach().softmax(-1) * frame_valid[..., None]
             features = features + self.gloss_embedding(seen)
         return Encoding(features, logits)
 

@@ -79,7 +79,7 @@ _QUALITIES = (
 )
 _MARKERS = (
     Sign("NO", Hand("index", "high", "up_front", Movement("wag", ACROSS, 0.14)), shake=0.35),
-    Sign("PREGUNTA", Hand("index", "high", "up_front", _go(UP, 0.15), "hook"), brows=1.0),
+    Sign("PREGUNTA", Hand("L", "chin", "up_back", _go((-0.3, 0.0, -0.9), 0.3)), brows=1.0),
 )
 
 SIGNS: dict[str, Sign] = {
