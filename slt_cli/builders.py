@@ -55,7 +55,9 @@ def load_dinov2_backbone(spec: str) -> VisionTransformer:
     own_model = payload.get("model") or _model_with_shapes(weights)
     if own_model and own_model != model:
         raise InputError(
-            f"the file holds {own_model}, not {model or 'a model without a name'}",
+            f"the file holds {own_model}, not {model}"
+            if model
+            else f"the model is not named; the file holds {own_model}",
             where=spec,
             hint=f"write file::{path}:{own_model}",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
+from typer.core import TyperGroup
 
 from slt_cli import __version__
 from slt_cli.cli import (
@@ -21,8 +22,18 @@ from slt_cli.cli import (
     validate,
 )
 
+
+class _Ordered(TyperGroup):
+    """Lists commands in the order of the work, where Typer puts groups such as `export` last."""
+
+    def list_commands(self, ctx: typer.Context) -> list[str]:
+        """The names as `--help` shows them."""
+        return sorted(self.commands, key=_ORDER.index)
+
+
 app = typer.Typer(
     name="slt",
+    cls=_Ordered,
     help="Sign-language video to text: extract landmarks, train, evaluate and export models.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -45,6 +56,11 @@ def _global_options(
 ) -> None:
     pass
 
+
+_ORDER = (
+    "extract", "validate", "pretrain", "train", "eval", "export", "translate", "demo", "doctor",
+    "presets", "config",
+)  # fmt: skip
 
 for command in (extract, validate, pretrain, train, evaluate, translate, export, demo):
     command.register(app)

@@ -17,7 +17,7 @@ from slt_cli.settings.load import Loaded, flat_values, load_settings
 from slt_cli.settings.preset_files import list_presets
 from slt_cli.settings.root import Settings, iter_fields
 
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object on stdout.")]
 _Preset = Annotated[
     str | None,
     typer.Option(

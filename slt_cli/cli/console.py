@@ -84,6 +84,8 @@ def _line(event: str, facts: Mapping[str, Any]) -> str:
     count = ""
     if "done" in facts:
         count = f" {facts['done']}/{facts['total']}" if facts.get("total") else f" {facts['done']}"
+    elif event in rest:
+        count = f" {rest.pop(event)}"  # `epoch 3`, not `epoch  epoch 3`
     return f"{event}{count}  {_facts(rest)}".rstrip()
 
 

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
     @app.command("doctor")
     def doctor(
         json_: Annotated[
-            bool, typer.Option("--json", help="Print one JSON object on stdout.")
+            bool, typer.Option("--json", metavar="", help="Print one JSON object on stdout.")
         ] = False,
     ) -> Outcome:
         """Say what works here: versions, estimators and their models, devices, disk."""

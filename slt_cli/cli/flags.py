@@ -123,11 +123,11 @@ _COMMON: dict[str, Any] = {
         ),
     ],
     "dry_run": Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, show the plan, write nothing.")
+        bool, typer.Option("--dry-run", metavar="", help="Check everything, show the plan, write nothing.")
     ],
-    "json_": Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")],
-    "quiet": Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")],
-    "debug": Annotated[bool, typer.Option("--debug", help="Show tracebacks and native messages.")],
+    "json_": Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object on stdout.")],
+    "quiet": Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No progress on stderr.")],
+    "debug": Annotated[bool, typer.Option("--debug", metavar="", help="Show tracebacks and native messages.")],
 }  # fmt: skip
 
 
@@ -167,7 +167,9 @@ def _option(section: str, name: str, field: Any) -> Any:
         names = [both, *names[1:]]
         return Annotated[
             bool | None,
-            typer.Option(*names, help=_help(field), rich_help_panel=panel, show_default=False),
+            typer.Option(
+                *names, metavar="", help=_help(field), rich_help_panel=panel, show_default=False
+            ),
         ]
     kind = list[str] | None if typing.get_origin(field.annotation) is list else str | None
     choices = _choices(field.annotation)

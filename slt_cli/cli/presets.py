@@ -15,7 +15,7 @@ from slt_cli.settings.preset_files import find_preset, list_presets
 _Name = Annotated[
     str, typer.Argument(metavar="NAME", autocompletion=complete_presets(None), help="Preset name.")
 ]
-_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+_Json = Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object on stdout.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -28,7 +28,9 @@ def read_split(corpus: CorpusPaths, split: str) -> list[ClipRecord]:
     if missing:
         raise UsageError(
             "the corpus is not ready: " + "; ".join(missing),
-            hint="slt validate " + str(corpus.root),
+            hint=f"slt validate {corpus.root}"
+            if corpus.keypoints_dir.is_dir()
+            else f"slt extract VIDEO... -o {corpus.root}",
         )
     texts = read_meta(corpus.metadata_csv)
     glosses = read_gloss_table(corpus.gloss_csv) if corpus.gloss_csv.is_file() else {}

@@ -47,7 +47,10 @@ def build_vit(model: str, config: Mapping[str, Any] | None = None) -> VisionTran
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"not a description of a vision transformer: {error}") from error
     if model not in VIT_MODELS:
-        raise InputError(f"unknown backbone {model!r}", hint=f"use one of: {', '.join(VIT_MODELS)}")
+        raise InputError(
+            f"unknown backbone {model!r}",
+            hint=f"use one of: {', '.join(VIT_MODELS)}; or file::PATH:MODEL for a file",
+        )
     return VisionTransformer(**VIT_MODELS[model])
 
 

@@ -116,7 +116,8 @@ def _commands(settings: Settings) -> list[list[str]]:
     root = demo.output
     corpus, run, bundle = str(root / "corpus"), str(root / "run"), str(root / "bundle")
     train = ["train", "--preset", demo.preset, "--data", corpus, "--work-dir", run]
-    train += ["--seed", str(demo.seed)] + (["--epochs", str(demo.epochs)] if demo.epochs else [])
+    # A small vocabulary: word endings then are pieces of their own, which new verb forms share.
+    train += ["--vocab-size", "160", "--epochs", str(demo.epochs), "--seed", str(demo.seed)]
     test_video = str(root / "videos" / "test_000.mp4")
     return [
         [

@@ -103,6 +103,7 @@ def _write(
         for kind, group in scores.items()
         for score in group
     ]
+    lines.append(f"predictions: {folder / 'predictions.csv'}")
     return Result(
         "eval", text="\n".join(lines), outputs=[folder / "predictions.csv", folder / "report.json"],
         counts={"clips": len(hypotheses)}, warnings=warnings, facts=facts,

@@ -71,8 +71,8 @@ def run_export(run: Path | None, settings: Settings, report: Report) -> Result:
         differences, text = _verify(parts, stage, settings, report)
         sizes = {file.name: file.stat().st_size for file in sorted(stage.iterdir())}
     if not text.informative:
-        seen = f"{text.distinct} different texts from {text.source}"
-        notes.append(f"text check not informative: {seen}")
+        seen = f"it saw {text.distinct} different translations, of {text.source}"
+        notes.append(f"the text check says little: {seen}")
     return _result(output, differences, text, sizes, notes, time.monotonic() - started)
 
 

@@ -31,9 +31,10 @@ _SHOWN = 5
 
 @dataclass(frozen=True)
 class ExtractPlan:
-    """What there is to do: videos to extract, and records of clips that are already there."""
+    """What there is to do: videos to extract, clips that only lack their drawing, finished ones."""
 
     todo: list[tuple[str, Path]]
+    undrawn: list[tuple[str, Path, Record]]
     finished: list[Record]
 
 
@@ -58,6 +59,7 @@ def plan_extract(inputs: Sequence[str], loaded: Loaded) -> Result:
             overwrite=settings.overwrite, resume=settings.resume,
         )  # fmt: skip
         plan.steps += [f"extract {path} as {video_id}" for video_id, path in clips.todo]
+        plan.steps += [f"draw {video_id}: already there" for video_id, _, _ in clips.undrawn]
         plan.steps += [f"skip {record['video_id']}: already there" for record in clips.finished]
     plan.facts["workers"] = settings.workers
     plan.steps.append(f"write into {corpus.root}/ with the estimator {settings.estimator}")
@@ -115,8 +117,8 @@ def _result(corpus: CorpusPaths, outcome: ExtractOutcome, failed: dict[str, SltE
     code = 0 if not failed else 4 if kept else max(error.exit_code for error in failed.values())
     lines = [_line(record) for record in outcome.done]
     lines.append(
-        f"{corpus.root}: {len(outcome.done)} clips extracted, {len(outcome.skipped)} already "
-        f"there, {len(failed)} failed"
+        f"{corpus.root}: {len(outcome.done)} extracted, {len(outcome.skipped)} already there, "
+        f"{len(failed)} failed"
     )
     return Result(
         "extract", "ok" if not failed else "partial" if kept else "failed", code,
@@ -148,7 +150,7 @@ def plan_clips(
     `overwrite`.
     """
     manifest = read_manifest(corpus.manifest)
-    plan, conflicts = ExtractPlan([], []), []
+    plan, conflicts = ExtractPlan([], [], []), []
     for video_id, video in videos:
         path = corpus.keypoints(video_id)
         if not path.exists():
@@ -158,7 +160,10 @@ def plan_clips(
         record = manifest.get(video_id, {})
         recorded, stored = _agrees(record.get("source"), wanted), _stored_from(path, wanted)
         if recorded and stored and resume:
-            plan.finished.append(record)
+            if all(path.exists() for path in options.overlay_files(video_id) or ()):
+                plan.finished.append(record)
+            else:
+                plan.undrawn.append((video_id, video, record))
         elif recorded or stored or overwrite:
             plan.todo.append((video_id, video))
         else:
@@ -191,23 +196,25 @@ def extract_many(
     number: what was finished stays.
     """
     plan = plan_clips(videos, corpus, options, overwrite=overwrite, resume=resume)
-    outcome = ExtractOutcome(skipped=plan.finished)
+    outcome, settled = ExtractOutcome(skipped=list(plan.finished)), 0
     jobs = [Job(video_id, video, corpus, options) for video_id, video in plan.todo]
-    if plan.finished:
-        report("note", text=f"{len(plan.finished)} clips are already there")
+    jobs += [Job(name, video, corpus, options, record) for name, video, record in plan.undrawn]
+    if there := len(plan.finished) + len(plan.undrawn):
+        report("note", text=f"already there: {there} of {len(videos)} clips")
+    if jobs:
+        report("extract", done=0, total=len(jobs))
     try:
         with closing(run_jobs(jobs, workers, should_stop)) as results:
-            for done, (job, result) in enumerate(results, 1):
+            for settled, (job, result) in enumerate(results, 1):
                 _settle(job, result, outcome)
                 status = "failed" if isinstance(result, SltError) else result["status"]
-                report("extract", done=done, total=len(jobs), clip=job.video_id, status=status)
+                report("extract", done=settled, total=len(jobs), clip=job.video_id, status=status)
     finally:
         _sweep(corpus)
     number = should_stop()
-    finished = len(outcome.done) + len(outcome.failed)
-    if number is not None and finished < len(jobs):
+    if number is not None and settled < len(jobs):
         raise Interrupted(
-            f"stopped after {finished} of {len(jobs)} clips, which are complete",
+            f"stopped after {settled} of {len(jobs)} clips, which are complete",
             signal_number=number, hint="run the same command again: it goes on from there",
         )  # fmt: skip
     return outcome
@@ -221,6 +228,9 @@ def _settle(job: Job, result: Record | SltError, outcome: ExtractOutcome) -> Non
         if not job.corpus.keypoints(job.video_id).exists():  # else the older clip's record holds
             failure = {"video_id": job.video_id, "status": "failed", "error": result.as_dict()}
             append_record(job.corpus.manifest, failure)
+        return
+    if job.extracted is not None:
+        outcome.skipped.append(result)
         return
     append_record(job.corpus.manifest, result)
     outcome.done.append(result)

@@ -9,7 +9,7 @@ from typing import Any
 
 from slt_cli import __version__
 from slt_cli.corpus.paths import CorpusPaths
-from slt_cli.errors import Diverged, Interrupted, MissingAsset, UsageError
+from slt_cli.errors import Diverged, Interrupted, MissingAsset, SltError, UsageError
 from slt_cli.pipelines.result import Plan, Report, Result
 from slt_cli.settings.load import Loaded
 from slt_cli.settings.root import Settings
@@ -27,17 +27,22 @@ def plan_train(loaded: Loaded) -> Result:
     """What `run_train` would do and what it lacks. Writes nothing."""
     from slt_cli.data.annotations import missing_tables, read_split
     from slt_cli.pipelines.corpora import corpus_paths
+    from slt_cli.training.run_folder import RunFolder
 
-    corpus, settings = corpus_paths(loaded.settings.data), loaded.settings
-    plan = Plan("train", missing=missing_tables(corpus, ("train", "val")))
-    plan.missing += _missing_files(settings)
+    plan, settings, folder = Plan("train"), loaded.settings, RunFolder(work_dir_of(loaded))
+    try:
+        settings, _ = _start(folder, loaded)
+    except SltError as error:
+        plan.missing.append(f"{error.message} ({error.where}); next: {error.hint}")
+    corpus = corpus_paths(settings.data)
+    plan.missing += missing_tables(corpus, ("train", "val")) + _missing_files(settings)
     if plan.missing:
         plan.steps.append(f"train on {corpus.root}, once what is missing is there")
     else:
         counts = {split: len(read_split(corpus, split)) for split in ("train", "val")}
         plan.facts["clips"] = counts
         plan.steps.append(f"train on {counts['train']} clips, validate on {counts['val']}")
-    plan.steps.append(f"run {settings.training.epochs} epochs and write {work_dir_of(loaded)}/")
+    plan.steps.append(f"run {settings.training.epochs} epochs and write {folder.path}/")
     return plan.as_result(loaded.overrides())
 
 
@@ -51,10 +56,9 @@ def run_train(loaded: Loaded, report: Report) -> Result:
     from slt_cli.training.signals import stop_request
 
     folder = RunFolder(work_dir_of(loaded))
-    payload = _resume_payload(folder, loaded) if loaded.settings.training.resume else None
-    if payload is None:
-        folder.refuse_if_used()
-    settings = Settings.model_validate(payload["settings"]) if payload else loaded.settings
+    settings, payload = _start(folder, loaded)
+    if payload and payload["progress"]["epoch"] >= settings.training.epochs:
+        report("note", text="the run is complete: nothing is left to train")
     run = _prepare(settings, payload, report)
     with folder_lock(folder.path, "the run"), stop_request() as should_stop:
         if payload is None:
@@ -91,13 +95,25 @@ def _missing_files(settings: Settings) -> list[str]:
     for part in ("face", "hand_left", "hand_right"):
         spec = getattr(settings.model, f"{part}_backbone")
         if part in settings.model.streams and spec.startswith("file::"):
-            path = Path(spec.removeprefix("file::").rpartition(":")[0])
-            if not path.is_file():
-                missing.append(f"{path} (model.{part}_backbone; slt pretrain writes it)")
+            path, _, model = spec.removeprefix("file::").rpartition(":")
+            if not Path(path or model).is_file():
+                missing.append(f"{path or model} (model.{part}_backbone; slt pretrain writes it)")
     checkpoint = settings.training.init_checkpoint
     if checkpoint is not None and not checkpoint.is_file():
         missing.append(f"{checkpoint} (training.init_checkpoint)")
     return missing
+
+
+def _start(folder: Any, loaded: Loaded) -> tuple[Settings, dict[str, Any] | None]:
+    """Settings of the run and the checkpoint it goes on from; None for a new run.
+
+    Raises `UsageError` when a new run would fall on an old one, or there is nothing to resume.
+    """
+    if not loaded.settings.training.resume:
+        folder.refuse_if_used()
+        return loaded.settings, None
+    payload = _resume_payload(folder, loaded)
+    return Settings.model_validate(payload["settings"]), payload
 
 
 def _resume_payload(folder: Any, loaded: Loaded) -> dict[str, Any]:

@@ -29,6 +29,11 @@ def run_validate(target: Path, settings: Settings, report: Report) -> Result:
         raise UsageError("nothing to check there", where=str(target), hint="slt extract VIDEO...")
     if _is_run(target):
         return _check_run(target)
+    if target.is_file():
+        raise UsageError(
+            "neither a corpus nor a run", where=str(target),
+            hint="slt validate CORPUS, slt validate RUN or slt validate RUN/best.pt",
+        )  # fmt: skip
     corpus = Corpus(CorpusPaths.from_root(target), report)
     findings = check_corpus(corpus)
     errors = sum(f.severity == "error" for f in findings)
@@ -81,6 +86,8 @@ def _check_run(target: Path) -> Result:
             "progress": {k: v for k, v in payload.get("progress", {}).items() if k != "sums"},
         }  # fmt: skip
     text = "\n".join(
-        f"ok  {name}  {info['kind']}  {info['progress']}" for name, info in facts.items()
+        f"ok  {target if target.is_file() else target / name}  {info['kind']}  "
+        f"epoch {info['progress'].get('epoch')}  step {info['progress'].get('step')}"
+        for name, info in facts.items()
     )
     return Result("validate", text=text, counts={"checkpoints": len(files)}, facts=facts)

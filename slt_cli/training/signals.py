@@ -26,7 +26,7 @@ class StopRequest:
         if self.signal_number is not None:
             os._exit(128 + number)
         self.signal_number = number
-        print("stopping: finishing the step and saving; again to stop now", file=sys.stderr)
+        print("stopping cleanly; again to stop at once", file=sys.stderr)
 
 
 @contextmanager

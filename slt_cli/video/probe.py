@@ -21,6 +21,7 @@ MAX_PIXELS = 2**26
 
 _NO_INDEX = "the video's index (moov) is missing or cut: incomplete download?"
 _AGAIN = "download or copy the file again"
+_PLAYS = "give a file that a video player plays"
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 
 
@@ -125,9 +126,8 @@ def missing_path(path: Path) -> UsageError:
     near = get_close_matches(path.name, siblings, n=3, cutoff=0.6)
     if path.is_symlink():
         return UsageError("a link that leads nowhere", where=str(path))
-    hint = (
-        "did you mean " + " or ".join(str(folder / name) for name in near) + "?" if near else None
-    )
+    names = " or ".join(str(folder / name) for name in near)
+    hint = f"did you mean {names}?" if near else f"ls {folder} shows what is there"
     return UsageError("no such file or folder", where=str(path), hint=hint)
 
 
@@ -141,8 +141,8 @@ def _why_not_a_video(path: Path, error: Exception) -> tuple[str, str | None]:
     if head[4:8] == b"ftyp":
         return _NO_INDEX, _AGAIN
     if b"\0" not in head and head.isascii():
-        return "not a video (looks like text)", None
-    return f"not a video ({str(error).strip() or type(error).__name__})", None
+        return "not a video (looks like text)", _PLAYS
+    return f"not a video ({str(error).strip() or type(error).__name__})", _PLAYS
 
 
 def _is_cut_mp4(path: Path) -> bool:

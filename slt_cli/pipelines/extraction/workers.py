@@ -30,12 +30,13 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 @dataclass(frozen=True)
 class Job:
-    """One video to extract."""
+    """One video to extract; only to draw when it is `extracted` already (its record)."""
 
     video_id: str
     video: Path
     corpus: CorpusPaths
     options: ExtractOptions
+    extracted: Record | None = None
 
 
 Outcome = tuple[Job, Record | SltError]
@@ -43,8 +44,8 @@ Task = Callable[[Job], Record]
 
 
 def run_job(job: Job) -> Record:
-    """Extract one clip, then draw it if that is wanted."""
-    record = extract_clip(job.video, job.corpus, job.video_id, job.options)
+    """Extract one clip unless it is there, then draw it if that is wanted."""
+    record = job.extracted or extract_clip(job.video, job.corpus, job.video_id, job.options)
     drawn = job.options.overlay_files(job.video_id)
     if drawn is not None:
         clip = load_clip_keypoints(job.corpus.keypoints(job.video_id))
