@@ -14,6 +14,7 @@ from slt_cli.data.dataset import ClipDataset
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.models.translator import SltModel
 from slt_cli.pipelines.corpora import corpus_paths
+from slt_cli.pipelines.run_settings import settings_of
 from slt_cli.settings.data import DataSettings
 from slt_cli.settings.root import Settings
 from slt_cli.training.run_folder import read_run
@@ -48,7 +49,7 @@ class RestoredRun:
 def restore_run(run: Path | None, device: str = "auto") -> RestoredRun:
     """Load the checkpoint meant by RUN and rebuild its model. Raises as `read_run` does."""
     path, payload = read_run(run)
-    settings = Settings.model_validate(payload["settings"])
+    settings = settings_of(payload, path)
     model = build_model(
         settings.model, ModelShape(**payload["shape"]),
         max_target_length=settings.data.max_target_length,

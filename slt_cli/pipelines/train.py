@@ -11,6 +11,7 @@ from slt_cli import __version__
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.errors import Diverged, Interrupted, MissingAsset, SltError, UsageError
 from slt_cli.pipelines.result import Plan, Report, Result
+from slt_cli.pipelines.run_settings import settings_of
 from slt_cli.settings.load import Loaded
 from slt_cli.settings.root import Settings
 from slt_cli.storage.hashes import sha256_json
@@ -129,7 +130,7 @@ def _resume_payload(folder: Any, loaded: Loaded) -> dict[str, Any]:
         )
     payload = load_checkpoint(folder.last)
     now = flat_values(loaded.settings)
-    then = flat_values(Settings.model_validate(payload["settings"]))
+    then = flat_values(settings_of(payload, folder.last))
     free = {"training.resume", "data.work_dir", "data.num_workers", "training.device"}
     changed = [k for k in loaded.origins if k in now and k not in free and now[k] != then[k]]
     if changed:
