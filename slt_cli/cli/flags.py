@@ -110,6 +110,11 @@ def _run(
     return Outcome(result, bool(common["json_"]))
 
 
+def _switch(*names: str, help: str) -> Any:
+    """An option that takes no value, and shows none in the help."""
+    return Annotated[bool, typer.Option(*names, metavar="", help=help)]
+
+
 _COMMON: dict[str, Any] = {
     "config": Annotated[
         list[str] | None,
@@ -122,12 +127,10 @@ _COMMON: dict[str, Any] = {
             autocompletion=complete_keys,
         ),
     ],
-    "dry_run": Annotated[
-        bool, typer.Option("--dry-run", metavar="", help="Check everything, show the plan, write nothing.")
-    ],
-    "json_": Annotated[bool, typer.Option("--json", metavar="", help="Print one JSON object on stdout.")],
-    "quiet": Annotated[bool, typer.Option("--quiet", "-q", metavar="", help="No progress on stderr.")],
-    "debug": Annotated[bool, typer.Option("--debug", metavar="", help="Show tracebacks and native messages.")],
+    "dry_run": _switch("--dry-run", help="Check everything, show the plan, write nothing."),
+    "json_": _switch("--json", help="Print one JSON object on stdout."),
+    "quiet": _switch("--quiet", "-q", help="No progress on stderr."),
+    "debug": _switch("--debug", help="Show tracebacks and native messages."),
 }  # fmt: skip
 
 

@@ -111,7 +111,7 @@ def test_stdout_holds_the_result_alone_with_the_figures(exported: Exported) -> N
 def test_few_texts_are_called_not_informative(exported: Exported) -> None:
     assert exported.facts["text_check"]["informative"] is False
     assert any(
-        "text check not informative" in warning
+        "the text check says little" in warning
         for warning in json.loads(exported.stdout)["warnings"]
     )
 
