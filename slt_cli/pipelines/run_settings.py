@@ -1,26 +1,34 @@
-"""The settings that a checkpoint carries."""
+"""The settings a run keeps in its checkpoints and its `config.json`."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from slt_cli import __version__
+from pydantic import ValidationError
+
 from slt_cli.errors import InputError
 from slt_cli.settings.root import Settings
 
+SECTIONS = ("data", "model", "optim", "training")
+"""What shapes a training run; the other sections belong to other commands."""
 
-def settings_of(payload: dict[str, Any], path: Path) -> Settings:
-    """Settings of the run that wrote the checkpoint at `path`.
 
-    Raises `InputError` when this version of `slt` does not know or allow them.
-    """
+def stored_settings(settings: Settings) -> dict[str, Any]:
+    """The sections of a run in JSON form."""
+    tree = settings.model_dump(mode="json")
+    return {section: tree[section] for section in SECTIONS}
+
+
+def restored_settings(payload: Mapping[str, Any], where: str) -> Settings:
+    """Settings from a checkpoint. Raises `InputError` when another version of slt wrote them."""
     try:
         return Settings.model_validate(payload["settings"])
-    except ValueError as error:
-        writer = payload.get("version", "unknown")
-        reason = " ".join(str(error).split()[:30])
+    except (ValidationError, KeyError) as error:
+        problems = error.errors() if isinstance(error, ValidationError) else []
+        keys = ", ".join(".".join(map(str, problem["loc"])) for problem in problems) or "settings"
         raise InputError(
-            f"its settings are not those of slt {__version__} ({reason})", where=str(path),
-            hint=f"use the slt that wrote it (version {writer}), or train again",
+            f"the checkpoint's settings do not fit this version of slt ({keys}); it was written "
+            f"by slt {payload.get('version', 'unknown')}",
+            where=where, hint="install that version, or train again",
         ) from error  # fmt: skip
