@@ -181,7 +181,7 @@ def _quality_rules(corpus: Corpus) -> Iterator[Finding]:
         if clip.frames and max(hands) < LOW_COVERAGE:
             unseen.append(f"{clip.video_id}: hands in {max(hands):.0%} of the frames")
     yield Finding("C008", "warning", "hands hardly ever seen", unseen)
-    damaged = [f"{i}: {r['damage']}" for i, r in corpus.manifest.items() if r.get("damaged")]
+    damaged = [i for i, record in corpus.manifest.items() if record.get("status") == "damaged"]
     yield Finding("C009", "warning", "extracted from a damaged video", damaged)
 
 
