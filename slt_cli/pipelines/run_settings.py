@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -20,7 +21,7 @@ def stored_settings(settings: Settings) -> dict[str, Any]:
     return {section: tree[section] for section in SECTIONS}
 
 
-def restored_settings(payload: Mapping[str, Any], where: str) -> Settings:
+def settings_of(payload: Mapping[str, Any], path: Path) -> Settings:
     """Settings from a checkpoint. Raises `InputError` when another version of slt wrote them."""
     try:
         return Settings.model_validate(payload["settings"])
@@ -30,5 +31,5 @@ def restored_settings(payload: Mapping[str, Any], where: str) -> Settings:
         raise InputError(
             f"the checkpoint's settings do not fit this version of slt ({keys}); it was written "
             f"by slt {payload.get('version', 'unknown')}",
-            where=where, hint="install that version, or train again",
+            where=str(path), hint="install that version, or train again",
         ) from error  # fmt: skip

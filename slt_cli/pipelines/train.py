@@ -11,7 +11,7 @@ from slt_cli import __version__
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.errors import Diverged, Interrupted, MissingAsset, SltError, UsageError
 from slt_cli.pipelines.result import Plan, Report, Result
-from slt_cli.pipelines.run_settings import settings_of
+from slt_cli.pipelines.run_settings import settings_of, stored_settings
 from slt_cli.settings.load import Loaded
 from slt_cli.settings.root import Settings
 from slt_cli.storage.hashes import sha256_json
@@ -114,7 +114,7 @@ def _start(folder: Any, loaded: Loaded) -> tuple[Settings, dict[str, Any] | None
         folder.refuse_if_used()
         return loaded.settings, None
     payload = _resume_payload(folder, loaded)
-    return Settings.model_validate(payload["settings"]), payload
+    return settings_of(payload, folder.last), payload
 
 
 def _resume_payload(folder: Any, loaded: Loaded) -> dict[str, Any]:
@@ -257,7 +257,7 @@ def _self_contained(run: _Run) -> dict[str, Any]:
     return {
         "kind": "translator",
         "version": __version__,
-        "settings": run.settings.model_dump(mode="json"),
+        "settings": stored_settings(run.settings),
         "shape": asdict(run.shape),
         "tokenizer": run.tokenizer.to_json(),
         "glosses": run.glosses,
@@ -288,7 +288,7 @@ def _config(run: _Run, loaded: Loaded) -> dict[str, Any]:
         "slt": __version__,
         "torch": version("torch"),
         "preset": loaded.preset,
-        "settings": run.settings.model_dump(mode="json"),
+        "settings": stored_settings(run.settings),
         "overrides": loaded.overrides(),
         "shape": asdict(run.shape),
         "fingerprint": run.fingerprint,
