@@ -40,13 +40,17 @@ def run_evaluate(run: Path | None, loaded: Loaded, report: Report) -> Result:
     Architecture and preprocessing come from the checkpoint; the corpus comes from the command line,
     or from the run when none is given.
     """
+    from slt_cli.training.run_folder import find_checkpoint
+
+    checkpoint = find_checkpoint(run)  # before the seconds that torch needs
+
     from slt_cli.data.loader import evaluation_batches
     from slt_cli.evaluation.decoding import translate_batches
     from slt_cli.pipelines.restore import restore_run
 
     settings = loaded.settings
     own_corpus = any(key.startswith("data.") for key in loaded.origins)
-    restored = restore_run(run)
+    restored = restore_run(checkpoint)
     dataset = restored.dataset(settings.eval.split, settings.data if own_corpus else None)
     hypotheses = translate_batches(
         restored.model, evaluation_batches(dataset, settings.eval.batch_size), restored.tokenizer,

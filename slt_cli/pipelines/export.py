@@ -57,13 +57,15 @@ def run_export(run: Path | None, settings: Settings, report: Report) -> Result:
     match the model; no bundle is left then.
     """
     from slt_cli.export.bundle import new_bundle
-    from slt_cli.pipelines.restore import restore_run
     from slt_cli.training.run_folder import find_checkpoint
 
     started = time.monotonic()
-    output = settings.export.output or _default_output(find_checkpoint(run))
+    checkpoint = find_checkpoint(run)
+    output = settings.export.output or _default_output(checkpoint)
     with new_bundle(output, overwrite=settings.export.overwrite) as stage:
-        restored = restore_run(run, device="cpu")
+        from slt_cli.pipelines.restore import restore_run  # torch takes seconds
+
+        restored = restore_run(checkpoint, device="cpu")
         clips, notes = _validation_clips(restored, settings)
         spec = _preprocess(restored)
         parts = _Parts(restored, spec, clips)

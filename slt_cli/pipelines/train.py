@@ -147,14 +147,17 @@ def _resume_payload(folder: Any, loaded: Loaded) -> dict[str, Any]:
 
 
 def _prepare(settings: Settings, payload: dict[str, Any] | None, report: Report) -> _Run:
-    from slt_cli.builders import ModelShape, build_dataset, load_backbones
     from slt_cli.data.annotations import gloss_vocabulary, read_split
-    from slt_cli.data.tokenizer import TextTokenizer
     from slt_cli.pipelines.corpora import corpus_paths
-    from slt_cli.training.state import seed_everything
 
     corpus = corpus_paths(settings.data)
     train_records, val_records = read_split(corpus, "train"), read_split(corpus, "val")
+
+    # A corpus that is not ready is told before the seconds that torch needs.
+    from slt_cli.builders import ModelShape, build_dataset, load_backbones
+    from slt_cli.data.tokenizer import TextTokenizer
+    from slt_cli.training.state import seed_everything
+
     seed_everything(settings.training.seed)
     if payload:
         tokenizer = TextTokenizer.from_json(payload["tokenizer"])
