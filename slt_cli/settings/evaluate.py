@@ -59,7 +59,7 @@ class DemoSettings(Section):
         Path("slt-demo"), "folder for videos, corpus, run and bundle", short="-o"
     )
     seed: int = setting(0, "seed of signers, sentences and training", ge=0, lt=2**31)
-    num_train: int = setting(600, "training sentences", ge=8, le=100_000)
+    num_train: int = setting(500, "training sentences", ge=8, le=100_000)
     num_val: int = setting(40, "validation sentences", ge=2, le=10_000)
     num_test: int = setting(60, "test sentences, all new combinations", ge=2, le=10_000)
     preset: str = setting("keypoints-small", "training preset", flag="--train-preset")
