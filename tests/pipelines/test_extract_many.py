@@ -47,7 +47,7 @@ def test_bad_clip_costs_one_clip_and_good_ones_are_done_once(
     assert {record["video_id"] for record in outcome.done} == {"a", "b"}
     assert isinstance(outcome.failed["bad"], InputError)
     assert "HTML" in outcome.failed["bad"].message
-    assert [facts["done"] for event, facts in events if event == "extract"] == [1, 2, 3]
+    assert [facts["done"] for event, facts in events if event == "extract"] == [0, 1, 2, 3]
     manifest = read_manifest(corpus.manifest)
     assert {name: record["status"] for name, record in manifest.items()} == {
         "a": "ok", "b": "ok", "bad": "failed",
@@ -163,7 +163,7 @@ def test_stop_ends_the_workers_and_keeps_what_is_finished(
     finished = []
 
     def report(event: str, **facts: object) -> None:
-        finished.append(facts)
+        finished.extend([facts] if facts["done"] else [])
 
     with pytest.raises(Interrupted, match="stopped after 1 of 3") as caught:
         extract_many(
