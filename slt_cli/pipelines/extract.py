@@ -203,8 +203,12 @@ def extract_many(
         report("note", text=f"already there: {there} of {len(videos)} clips")
     if jobs:
         report("extract", done=0, total=len(jobs))
+
+    def watch(job: Job, frames: int) -> None:
+        report("extract", done=settled, total=len(jobs), clip=job.video_id, frames=frames)
+
     try:
-        with closing(run_jobs(jobs, workers, should_stop)) as results:
+        with closing(run_jobs(jobs, workers, should_stop, watch=watch)) as results:
             for settled, (job, result) in enumerate(results, 1):
                 _settle(job, result, outcome)
                 status = "failed" if isinstance(result, SltError) else result["status"]

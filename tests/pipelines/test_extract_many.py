@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,8 +121,12 @@ def test_clip_of_somebody_else_is_never_replaced_unasked(
         todo(named, corpus)
 
 
-def strange(job: Job) -> Record:
+def strange(job: Job, tick: Callable[[int], None]) -> Record:
     """A task that does what the id of its clip says."""
+    if job.video_id == "slow":
+        tick(1)
+        time.sleep(1.1)
+        tick(7)
     if job.video_id == "crash":
         os.kill(os.getpid(), signal.SIGSEGV)
     if job.video_id == "killed":
@@ -156,6 +161,20 @@ def test_crash_hang_and_bug_each_cost_one_job(tmp_path: Path, capfd: pytest.Capt
     assert b"native noise" in log.read_bytes()
 
 
+def test_frames_of_a_long_clip_are_told_while_it_runs(tmp_path: Path) -> None:
+    video = write_signing(tmp_path / "a.mp4", frames=2)
+    options = replace(OPTIONS, log_path=tmp_path / "log")
+    jobs = [Job(name, video, CorpusPaths.from_root(tmp_path), options) for name in ("slow", "fast")]
+    seen: list[tuple[str, int]] = []
+
+    def watch(job: Job, frames: int) -> None:
+        seen.append((job.video_id, frames))
+
+    done = list(run_jobs(jobs, 1, lambda: None, task=strange, watch=watch))
+    assert [job.video_id for job, _ in done] == ["slow", "fast"]
+    assert seen == [("slow", 7)]  # the first frame came within the first second
+
+
 def test_stop_ends_the_workers_and_keeps_what_is_finished(
     tmp_path: Path, corpus: CorpusPaths
 ) -> None:
@@ -184,7 +203,7 @@ def test_full_disk_stops_the_run(
 
     named = videos(tmp_path, "a", "b")
 
-    def full(jobs: list[Job], *_: object) -> object:
+    def full(jobs: list[Job], *_: object, **__: object) -> object:
         yield jobs[0], OutOfResources("no room")
 
     monkeypatch.setattr(extract, "run_jobs", full)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,9 +35,15 @@ class MemoryClip:
 
 
 def extract_clip(
-    video: Path, corpus: CorpusPaths, video_id: str, options: ExtractOptions
+    video: Path,
+    corpus: CorpusPaths,
+    video_id: str,
+    options: ExtractOptions,
+    tick: Callable[[int], None] = lambda frames: None,
 ) -> Record:
     """Write crops, pose and keypoints of one video; returns its record for the manifest.
+
+    `tick` is told the number of frames after each of them.
 
     The files appear together at the end, the keypoints last: where they are, the clip is complete.
     Raises `InputError` for an unusable video, or a damaged one when `options` say so; then nothing
@@ -51,6 +58,7 @@ def extract_clip(
             for stream, crop in zip(CROP_STREAMS, frame.crops, strict=True):
                 name = f"{stream}-{crop_name(video_id, i)}"
                 stage_bytes(stage / name, encode_crop(crop, options.jpeg_quality))
+            tick(i + 1)
         _judge_damage(analysis.damage, video, options)
         clip = analysis.clip()
         _commit(stage, corpus, video_id, clip, _pose(clip, options))

@@ -25,6 +25,7 @@ from slt_cli.video.probe import probe_video
 GRACE_S = 60.0
 """Time for starting up, and on top of ten times the video's duration."""
 _POLL_S = 0.2
+_TICK_S = 1.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
@@ -40,12 +41,13 @@ class Job:
 
 
 Outcome = tuple[Job, Record | SltError]
-Task = Callable[[Job], Record]
+Tick = Callable[[int], None]
+Task = Callable[[Job, Tick], Record]
 
 
-def run_job(job: Job) -> Record:
+def run_job(job: Job, tick: Tick) -> Record:
     """Extract one clip unless it is there, then draw it if that is wanted."""
-    record = job.extracted or extract_clip(job.video, job.corpus, job.video_id, job.options)
+    record = job.extracted or extract_clip(job.video, job.corpus, job.video_id, job.options, tick)
     drawn = job.options.overlay_files(job.video_id)
     if drawn is not None:
         clip = load_clip_keypoints(job.corpus.keypoints(job.video_id))
@@ -60,14 +62,16 @@ def run_jobs(
     *,
     task: Task = run_job,
     grace_s: float = GRACE_S,
+    watch: Callable[[Job, int], None] = lambda job, frames: None,
 ) -> Generator[Outcome, None, None]:
     """Run jobs in `workers` spawned processes and yield each outcome as it arrives.
 
     A job fails when its process dies or takes longer than ten times the video's duration plus
-    `grace_s`. When `should_stop` returns a signal number no outcome follows and the processes end.
+    `grace_s`. `watch` is told about once a second how many frames of a job are done. When
+    `should_stop` returns a signal number no outcome follows and the processes end.
     """
     waiting = list(reversed(jobs))
-    crew = [_Worker(task, grace_s) for _ in range(min(workers, len(jobs)))]
+    crew = [_Worker(task, grace_s, watch) for _ in range(min(workers, len(jobs)))]
     try:
         while waiting or any(worker.job for worker in crew):
             if should_stop() is not None:
@@ -89,8 +93,9 @@ def run_jobs(
 class _Worker:
     """One process that takes job after job, replaced when it fails."""
 
-    def __init__(self, task: Task, grace_s: float) -> None:
+    def __init__(self, task: Task, grace_s: float, watch: Callable[[Job, int], None]) -> None:
         self._task = task
+        self._watch = watch
         self._grace_s = grace_s
         self._process: BaseProcess | None = None
         self._deadline = 0.0
@@ -125,6 +130,9 @@ class _Worker:
         if kind == "duration":
             self._deadline = time.monotonic() + 10 * value + self._grace_s
             return None
+        if kind == "frames":
+            self._watch(self.job, value)
+            return None
         job, self.job = self.job, None
         return job, value
 
@@ -151,6 +159,19 @@ class _Worker:
         return job, InputError(message, where=str(job.video), hint=hint)
 
 
+class _Ticker:
+    """Sends the number of frames, once in `_TICK_S`."""
+
+    def __init__(self, connection: Connection[Any, Any]) -> None:
+        self._connection = connection
+        self._next = time.monotonic() + _TICK_S
+
+    def __call__(self, frames: int) -> None:
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _TICK_S
+            self._connection.send(("frames", frames))
+
+
 def _serve(connection: Connection[Any, Any], task: Task, log_path: Path | None) -> None:
     """Body of a worker: signals are the parent's business, and so is the terminal."""
     for number in _STOP_SIGNALS:
@@ -163,7 +184,7 @@ def _serve(connection: Connection[Any, Any], task: Task, log_path: Path | None) 
             return
         try:
             connection.send(("duration", probe_video(job.video).duration_s or 0.0))
-            connection.send(("done", task(job)))
+            connection.send(("done", task(job, _Ticker(connection))))
         except SltError as error:
             connection.send(("done", error))
         except Exception as error:
