@@ -30,7 +30,7 @@ def problems_of(*assignments: str) -> list[str]:
         ("data.face_dir=null", None),
         ("data.face_dir=none", None),
         ("data.face_dir=", None),
-        ("demo.epochs=null", None),
+        ("data.work_dir=null", None),
         ("demo.epochs=7", 7),
         ("model.streams=face", ["face"]),
         ("model.streams=face, hand_left", ["face", "hand_left"]),
