@@ -10,8 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from typing import Any
 
 from record import record
+
+COMMAND = "python examples/benchmarks/demo.py"
 
 
 def main() -> None:
@@ -23,22 +26,24 @@ def main() -> None:
         )  # fmt: skip
         total = time.monotonic() - started
     facts = json.loads(done.stdout)["facts"]
-    control = {score["name"]: score["value"] for score in facts["scores"]["control"]}
-    scores = [*facts["scores"]["text"], *facts["scores"].get("gloss", [])]
-    command = "python examples/benchmarks/demo.py"
     print(
+        record_scores(facts["scores"], COMMAND),
         record(
-            "Demo: scores on 60 new sentences by an unseen synthetic signer", command,
-            ["score", "test", "control: another sentence's video", "signature"],
-            [
-                [s["name"], s["value"], control.get(s["name"], "-"), f"`{s['signature']}`"]
-                for s in scores
-            ],
-        ),
-        record(
-            "Demo: seconds per step", command, ["step", "seconds"],
+            "Demo: seconds per step", COMMAND, ["step", "seconds"],
             [*facts["seconds"].items(), ["whole command", round(total, 1)]],
         ),
+    )  # fmt: skip
+
+
+def record_scores(scores: dict[str, list[dict[str, Any]]], command: str) -> str:
+    control = {score["name"]: score["value"] for score in scores["control"]}
+    return record(
+        "Demo: scores on 60 new sentences by an unseen synthetic signer", command,
+        ["score", "test", "control: another sentence's video", "signature"],
+        [
+            [s["name"], s["value"], control.get(s["name"], "-"), f"`{s['signature']}`"]
+            for s in [*scores["text"], *scores.get("gloss", [])]
+        ],
     )  # fmt: skip
 
 
