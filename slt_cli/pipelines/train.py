@@ -63,6 +63,7 @@ def run_train(loaded: Loaded, report: Report) -> Result:
     run = _prepare(settings, payload, report)
     with folder_lock(folder.path, "the run"), stop_request() as should_stop:
         if payload is None:
+            folder.refuse_if_used()  # another process may have trained here while this one loaded
             folder.write_config(_config(run, loaded))
         folder.artifacts_path.unlink(missing_ok=True)
         started = time.monotonic()

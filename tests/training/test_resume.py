@@ -10,7 +10,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from slt_cli.storage.checkpoint import load_checkpoint
+from slt_cli.errors import UsageError
+from slt_cli.pipelines import train as pipeline
+from slt_cli.pipelines.result import silent
+from slt_cli.settings.load import load_settings
+from slt_cli.storage.checkpoint import load_checkpoint, save_checkpoint
 from tests.corpora import write_corpus
 
 TINY = [
@@ -136,13 +140,31 @@ def test_a_used_folder_is_refused_without_resume(corpus: Path, uninterrupted: Pa
 
 def test_two_processes_cannot_train_in_one_folder(corpus: Path, tmp_path: Path) -> None:
     run = tmp_path / "shared"
-    first = train(corpus, run)
+    first = train(corpus, run, "--epochs", "400")
     wait_for(run / ".lock", first)
     code, _, err = finish(train(corpus, run))
     assert code == 2
     assert str(first.pid) in err or "already holds a run" in err
     first.kill()
     finish(first)
+
+
+def test_a_run_that_another_process_finished_meanwhile_is_not_overwritten(
+    corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "raced"
+    prepare = pipeline._prepare
+
+    def slow_prepare(*arguments: object) -> object:
+        prepared = prepare(*arguments)
+        save_checkpoint(run / "last.pt", {"kind": "of the other process"})
+        return prepared
+
+    monkeypatch.setattr(pipeline, "_prepare", slow_prepare)
+    flags = {"data.corpus": str(corpus), "data.work_dir": str(run)}
+    with pytest.raises(UsageError, match="already holds a run"):
+        pipeline.run_train(load_settings(preset="tiny-cpu", flags=flags), silent)
+    assert load_checkpoint(run / "last.pt")["kind"] == "of the other process"
 
 
 def test_ctrl_c_to_the_whole_group_with_workers_saves(corpus: Path, tmp_path: Path) -> None:
