@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -46,10 +47,59 @@ class ExportSettings(Section):
 
 
 class CheckSettings(Section):
-    """When a check counts as failed."""
+    """What is checked, when a check counts as failed, and what is written besides the verdict."""
 
     fail_on: Literal["error", "warning"] = setting("error", "severity that makes the exit code 3")
     examples: int = setting(5, "examples shown per rule", ge=0, le=1000)
+    html: Path | None = setting(None, "also write a report with pictures to this .html file")
+    columns: str | None = setting(
+        None, "column map of a table: a known name or a .toml file; told from the header if unset"
+    )
+    tokenizer: Path | None = setting(
+        None, "tokenizer file or folder, to find texts too long for the decoder or unknown to it"
+    )
+    max_target_length: int = setting(64, "longest target text in tokens", ge=4, le=1024)
+    temporal_stride: int = setting(
+        1, "frames per step of the gloss head, for the CTC rule", ge=1, le=64
+    )
+    min_coverage: float = setting(
+        0.1, "share of frames with a hand below which a clip is reported", ge=0, le=1
+    )
+    duration_threshold: float = setting(
+        2.0, "clips whose duration differs from the median by this factor are outliers", gt=1
+    )
+    delta_threshold: float = setting(
+        5.0, "seconds to the clip before or after from which prev_delta/post_delta are outliers",
+        gt=0,
+    )  # fmt: skip
+    fail_on_outliers: bool = setting(False, "outliers make the exit code 3")
+    fix: Path | None = setting(None, "write the repaired table here, and FILE.repairs.jsonl")
+    emit_split_json: bool = setting(
+        False, "write split_segments.jsonl: the pieces inside each clip of an LSA-T table"
+    )
+    make_splits: bool = setting(
+        False, "write index/train.csv, val.csv and test.csv, no video in two of them"
+    )
+    split_ratios: tuple[float, float, float] = setting(
+        (0.8, 0.1, 0.1), "shares of train, val and test for make_splits"
+    )
+    seed: int = setting(0, "seed of make_splits", ge=0, lt=2**31)
+    output_dir: Path | None = setting(
+        None, "folder of meta_missing.csv, meta_outliers.csv and the splits; "
+        "beside the table when not given", short="-o",
+    )  # fmt: skip
+    overwrite: bool = setting(False, "replace files that are already there")
+    reference: Path | None = setting(
+        None, "metrics of a run to compare with (metrics.jsonl, report.json or a JSON object)"
+    )
+    tolerance: float = setting(
+        0.05, "largest relative difference to the reference metrics", ge=0, le=10
+    )
+
+    def contradictions(self) -> Iterator[str]:
+        """Shares that are no shares."""
+        if min(self.split_ratios) < 0 or abs(sum(self.split_ratios) - 1) > 1e-6:
+            yield "split_ratios must be three shares that add up to 1"
 
 
 class DemoSettings(Section):
