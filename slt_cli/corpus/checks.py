@@ -8,37 +8,20 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from slt_cli.corpus.clip_files import ClipKeypoints, load_clip_keypoints, load_pose
 from slt_cli.corpus.manifest import read_manifest
 from slt_cli.corpus.paths import CROP_STREAMS, SPLITS, CorpusPaths
+from slt_cli.corpus.rules.finding import Finding
 from slt_cli.corpus.tables import ctc_frames, read_gloss_table, read_index, read_meta
 from slt_cli.errors import InputError
 from slt_cli.landmarks.layouts import get_layout
 
-Severity = Literal["error", "warning"]
 LOW_COVERAGE = 0.1
 _CROP_NAME = re.compile(r"(?P<id>.+)_f(?P<frame>\d{6,})\.jpg$")
-
-
-@dataclass
-class Finding:
-    """What one rule found: the clips or lines concerned, all of them."""
-
-    rule: str
-    severity: Severity
-    message: str
-    where: list[str] = field(default_factory=list)
-
-    def as_dict(self, examples: int) -> dict[str, Any]:
-        """JSON form with the first `examples` places."""
-        return {
-            "rule": self.rule, "severity": self.severity, "message": self.message,
-            "count": len(self.where), "examples": self.where[:examples],
-        }  # fmt: skip
 
 
 @dataclass

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from slt_cli.corpus.checks import Corpus, Finding, check_corpus
+from slt_cli.corpus.checks import Corpus, check_corpus
 from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.corpus.rules.finding import Finding
 from slt_cli.errors import UsageError
 from slt_cli.pipelines.result import Plan, Report, Result
 from slt_cli.settings.load import Loaded

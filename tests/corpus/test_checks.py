@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from slt_cli.corpus.checks import Corpus, Finding, check_corpus
+from slt_cli.corpus.checks import Corpus, check_corpus
 from slt_cli.corpus.clip_files import (
     ClipKeypoints,
     load_clip_keypoints,
@@ -18,6 +18,7 @@ from slt_cli.corpus.clip_files import (
     save_pose,
 )
 from slt_cli.corpus.paths import CROP_STREAMS, CorpusPaths
+from slt_cli.corpus.rules.finding import Finding
 from tests.corpora import write_corpus
 
 FRAMES = 6

@@ -1,0 +1,1 @@
+"""The rules that a corpus must follow, one function each."""
