@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from slt_cli.corpus.arrays import extract_hint, load_arrays
 from slt_cli.errors import InputError
 from slt_cli.landmarks.layouts import LAYOUTS, get_layout, layout_with
-from slt_cli.storage.atomic import write_npz
+from slt_cli.storage.atomic import Blocks, write_npz
 
 SCHEMA = 1
 POSE_NORM = "signing_space_v1"
@@ -53,24 +54,27 @@ class ClipKeypoints:
 
 def save_clip_keypoints(path: Path, clip: ClipKeypoints) -> None:
     """Write `keypoints/<video_id>.npz`; equal clips give equal bytes."""
+    save_clip_blocks(path, clip, {})
+
+
+def save_clip_blocks(path: Path, clip: ClipKeypoints, large: Mapping[str, Blocks]) -> None:
+    """The same, with the arrays named in `large` given bit by bit instead of by `clip`."""
     fps = clip.fps or Fraction(0)
-    write_npz(
-        path,
-        {
-            "keypoints": clip.keypoints.astype(np.float32, copy=False),
-            "z": clip.z.astype(np.float32, copy=False),
-            "valid": clip.valid,
-            "time_s": clip.time_s,
-            "crop_box": clip.crop_box,
-            "crop_source": clip.crop_source,
-            "layout": np.array(clip.layout),
-            "frame_size": np.array(clip.frame_size, np.int32),
-            "fps": np.array([fps.numerator, fps.denominator], np.int64),
-            "source": np.array(_json(clip.source)),
-            "estimator": np.array(_json(clip.estimator)),
-            "schema": np.array(clip.schema),
-        },
-    )
+    arrays: dict[str, npt.NDArray[Any] | Blocks] = {
+        "keypoints": clip.keypoints.astype(np.float32, copy=False),
+        "z": clip.z.astype(np.float32, copy=False),
+        "valid": clip.valid,
+        "time_s": clip.time_s,
+        "crop_box": clip.crop_box,
+        "crop_source": clip.crop_source,
+        "layout": np.array(clip.layout),
+        "frame_size": np.array(clip.frame_size, np.int32),
+        "fps": np.array([fps.numerator, fps.denominator], np.int64),
+        "source": np.array(_json(clip.source)),
+        "estimator": np.array(_json(clip.estimator)),
+        "schema": np.array(clip.schema),
+    }
+    write_npz(path, arrays | dict(large))
 
 
 def load_clip_keypoints(path: Path) -> ClipKeypoints:

@@ -7,16 +7,17 @@ import functools
 import glob
 import itertools
 import json
+import math
 import os
 import shutil
 import signal
 import socket
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from io import BytesIO
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from slt_cli.errors import OutOfResources
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # torch.save and safetensors report a full disk in words only.
 _NO_SPACE_WORDS = ("unexpected pos", "No space left", "File too large", "requested and")
+_ZIP64_FROM = 2**31
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest date a zip can hold: equal content, equal bytes
 _numbers = itertools.count()
 _steps_until_kill = int(os.environ.get("SLT_TEST_KILL_AT") or 0)
@@ -153,22 +155,49 @@ def _json_bytes(value: Any, indent: int | None = None) -> bytes:
     return text.encode("utf-8", "backslashreplace")
 
 
-def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+@dataclass(frozen=True)
+class Blocks:
+    """An array that is too large to hold: `parts()` gives it bit by bit along its first axis."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    parts: Callable[[], Iterable[npt.NDArray[Any]]]
+
+
+def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any] | Blocks]) -> None:
     """Write arrays as a compressed `.npz` whose bytes depend on the content only.
 
     Raises ValueError for object arrays, which could only be stored by pickling them.
     """
+    with (
+        atomic_path(path) as temporary,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive,
+    ):
+        for name, array in arrays.items():
+            _write_member(archive, name, array)
+
+
+def _write_member(
+    archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any] | Blocks
+) -> None:
     import numpy as np
 
-    buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=4) as archive:
-        for name, array in arrays.items():
-            member = BytesIO()
-            np.save(member, np.asarray(array, order="C"), allow_pickle=False)
-            info = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, member.getvalue())
-    write_bytes(path, buffer.getvalue())
+    blocks = array if isinstance(array, Blocks) else _one_block(np.asarray(array, order="C"))
+    dtype = np.dtype(blocks.dtype)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects, which no .npz may hold")
+    info = zipfile.ZipInfo(f"{name}.npy", date_time=_EPOCH)
+    info.compress_type = zipfile.ZIP_DEFLATED
+    size = math.prod(blocks.shape) * dtype.itemsize
+    header = {"descr": dtype.str, "fortran_order": False, "shape": blocks.shape}
+    with archive.open(info, "w", force_zip64=size >= _ZIP64_FROM) as member:
+        np.lib.format.write_array_header_1_0(member, header)
+        for part in blocks.parts():
+            member.write(np.ascontiguousarray(part, dtype).tobytes())
+
+
+def _one_block(array: npt.NDArray[Any]) -> Blocks:
+    return Blocks(array.shape, array.dtype.str, lambda: [array])
 
 
 def append_jsonl(path: Path, record: Mapping[str, Any]) -> None:
@@ -219,6 +248,21 @@ def staging_dir(parent: Path, name: str) -> Iterator[Path]:
             yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def stage_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write an uncompressed `.npz` inside a staging folder."""
+    import numpy as np
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(path):
+        np.savez(path, **arrays)
+
+
+def stage_stream(path: Path, stream: BinaryIO) -> None:
+    """Copy what a stream still holds into a file of a staging folder."""
+    with disk_errors(path), path.open("wb") as handle:
+        shutil.copyfileobj(stream, handle, 1 << 20)
 
 
 def stage_bytes(path: Path, data: bytes) -> None:

@@ -1,71 +1,180 @@
-"""One pass over a video: landmarks, hands, crop boxes and crops of every frame."""
+"""One pass over a video: landmarks, hands, crop boxes and crops of the frames of each piece."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
-import simplejpeg
 
-from slt_cli.corpus.clip_files import ClipKeypoints
-from slt_cli.corpus.paths import CROP_STREAMS
-from slt_cli.errors import InputError, SltError
+from slt_cli.errors import SltError
 from slt_cli.landmarks.estimators import create_estimator
 from slt_cli.landmarks.estimators.base import FrameLandmarks
-from slt_cli.landmarks.hands import HandAction, assign_hands
-from slt_cli.landmarks.layouts import get_layout
-from slt_cli.landmarks.rois import CropSource, CropTracker, cut_crop
+from slt_cli.landmarks.hands import assign_hands
+from slt_cli.landmarks.layouts import Layout, get_layout
+from slt_cli.landmarks.people import PeopleCounter
+from slt_cli.landmarks.privacy import hide_face
+from slt_cli.landmarks.rois import CropTracker, cut_crop
+from slt_cli.landmarks.signer import find_signer, from_region
 from slt_cli.pipelines.extraction.options import ExtractOptions
-from slt_cli.storage.hashes import sha256_file
-from slt_cli.video.decode import DamageReport, Frame, VideoReader
+from slt_cli.pipelines.extraction.pieces import Piece
+from slt_cli.video.decode import DamageReport, Frame
+from slt_cli.video.resample import Resampling
+from slt_cli.video.source import FrameSource, open_source, sample_frames
 
-_MOST_FAILED = 0.2
-"""Share of frames on which an estimator may fail before the clip counts as failed."""
+Crops = list[npt.NDArray[np.uint8]]
+KeepCrops = Callable[[Piece, int, Crops], None]
+"""Takes the crops of a piece's frame, by its number in the piece; called from another thread."""
+
+_PENDING = 8  # frames whose crops may wait while the estimator works on the next
+_SAMPLES = 12
+_COMPONENTS = ("POSE", "FACE", "LEFT_HAND", "RIGHT_HAND")
 
 
 @dataclass(frozen=True)
-class FrameResult:
-    """One frame: its landmarks with hands assigned, crop boxes (3, 4) and their sources (3,)."""
+class PieceResult:
+    """What was seen in a piece of T frames.
 
+    `points` (T, V, 3), `confidence` and `valid` (T, V), `time_s` (T,), `boxes` (T, 3, 4), `sources`
+    (T, 3). `facts` are plain values: counts, damage, what the source and estimator were.
+    """
+
+    points: npt.NDArray[np.float32]
+    confidence: npt.NDArray[np.float32]
+    valid: npt.NDArray[np.bool_]
+    time_s: npt.NDArray[np.float64]
+    boxes: npt.NDArray[np.int32]
+    sources: npt.NDArray[np.uint8]
+    facts: dict[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.time_s)
+
+
+@dataclass(frozen=True)
+class _Row:
     time_s: float
     landmarks: FrameLandmarks
     boxes: npt.NDArray[np.int32]
     sources: npt.NDArray[np.uint8]
-    crops: list[npt.NDArray[np.uint8]]
-    hands: HandAction
 
 
-class ClipAnalysis:
-    """Iterate over the `FrameResult`s of a video once; then ask for `clip()` and `facts()`.
+def analyse(
+    video: Path,
+    pieces: Sequence[Piece],
+    options: ExtractOptions,
+    keep_crops: KeepCrops,
+    tick: Callable[[int], None] = lambda frames: None,
+) -> Iterator[tuple[Piece, PieceResult | SltError]]:
+    """Decode the stretch of a video that holds `pieces` once and yield what each of them shows.
 
-    A context manager; it keeps landmarks, never pictures. Frames that the decoder marks as corrupt
-    are not shown to the estimator, and their landmarks are missing. Raises `InputError` for what
-    is not a video, for one without frames, and when the estimator fails too often.
+    Cropping and `keep_crops` run in a thread of their own beside the estimator. `tick` is told the
+    number of frames worked on. A piece whose estimator cannot work is yielded as its error; errors
+    of the video itself are raised.
     """
+    opened = ExitStack()
+    with opened:
+        source = opened.enter_context(_open(video, pieces, options))
+        passing = _Pass(source, options)
+        crops = opened.enter_context(_Background())
+        waiting, running = deque(pieces), list[_Running]()
+        frames = 0
+        try:
+            for frame in source:
+                passing.next(frame)
+                yield from _finished(running, frame.time_s, passing)
+                while waiting and (waiting[0].decode_from_s or 0.0) <= frame.time_s:
+                    piece = waiting.popleft()
+                    if not piece.covers(frame.time_s):  # over before a frame of it came
+                        yield piece, _nothing(piece, passing)
+                        continue
+                    try:
+                        running.append(_Running(piece, passing, options, crops, keep_crops))
+                    except SltError as error:
+                        yield piece, error
+                for one in list(running):
+                    try:
+                        one.add(frame)
+                    except SltError as error:
+                        one.close()
+                        running.remove(one)
+                        yield one.piece, error
+                frames += 1
+                tick(frames)
+        except SltError:
+            if passing.frames or not pieces[0].number:
+                raise  # a piece behind the end of a cut video is empty, not an error
+        passing.ended = True
+        yield from _finished(running, None, passing)
+        for piece in waiting:
+            yield piece, _nothing(piece, passing)
 
-    def __init__(self, video: Path, options: ExtractOptions) -> None:
-        self._video = video
-        self._options = options
-        self._stack = ExitStack()
-        self._results: list[FrameResult] = []
-        self._failed_frames = 0
+
+def _open(video: Path, pieces: Sequence[Piece], options: ExtractOptions) -> FrameSource:
+    """The video from the first piece's start to the last one's end, thinned as the options say."""
+    starts = [piece.decode_from_s for piece in pieces]
+    ends = [piece.end_s for piece in pieces]
+    span = (
+        None if None in starts else min(s for s in starts if s is not None),
+        None if None in ends else max(e for e in ends if e is not None),
+    )
+    wanted: list[Callable[[float], bool]] = []
+    resampling = Resampling(options.fps, options.fps_limit, options.stride)
+
+    def keep(time_s: float) -> bool:
+        if not wanted:
+            wanted.append(resampling.selector(source.info.fps))
+        return wanted[0](time_s) and any(piece.covers(time_s) for piece in pieces)
+
+    source = open_source(video, span=span, frames_fps=options.frames_fps, keep=keep)
+    return source
+
+
+class _Pass:
+    """Where a pass over a source stands: what was wrong with it before the frame at hand."""
+
+    def __init__(self, source: FrameSource, options: ExtractOptions) -> None:
+        self.source = source
+        self.options = options
+        self.frames = 0
+        self.ended = False
+        self.before = replace(source.damage)
+        self.now = replace(source.damage)
+        self._regions: dict[Any, Any] = {}
+
+    def next(self, frame: Frame) -> None:
+        self.frames += 1
+        self.before, self.now = self.now, replace(self.source.damage)
+
+    def region(self, piece: Piece) -> npt.NDArray[np.int32] | None:
+        """The part of the picture that holds the signer of a clip; None is all of it."""
+        rule, clip = self.options.signer, piece.clip
+        if rule == "auto":
+            return None
+        if clip not in self._regions:
+            pictures = sample_frames(
+                self.source.path, _SAMPLES, span=(clip.start_s, clip.end_s),
+                frames_fps=self.options.frames_fps,
+            )  # fmt: skip
+            self._regions[clip] = find_signer(rule, pictures)
+        region: npt.NDArray[np.int32] | None = self._regions[clip]
+        return region
+
+
+class _Background:
+    """One thread that works through what it is given, a few tasks behind at most."""
 
     def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self._reader = stack.enter_context(VideoReader(self._video))
-            self._stat = self._video.stat()
-            self._sha256 = sha256_file(self._video)
-            estimator = create_estimator(self._options.estimator, self._video)
-            self._estimator = stack.enter_context(closing(estimator))
-            self._layout = get_layout(estimator.layout)
-            self._stack = stack.pop_all()
+        self._pool = ThreadPoolExecutor(1)
+        self._pending: deque[Future[None]] = deque()
         return self
 
     def __exit__(
@@ -74,122 +183,196 @@ class ClipAnalysis:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)
+
+    def submit(self, task: Callable[..., None], *args: Any) -> None:
+        if len(self._pending) >= _PENDING:
+            self._pending.popleft().result()
+        self._pending.append(self._pool.submit(task, *args))
+
+    def finish(self) -> None:
+        while self._pending:
+            self._pending.popleft().result()
+
+
+class _Running:
+    """A piece while its frames come by, with an estimator of its own."""
+
+    def __init__(
+        self,
+        piece: Piece,
+        passing: _Pass,
+        options: ExtractOptions,
+        crops: _Background,
+        keep_crops: KeepCrops,
+    ) -> None:
+        self.piece = piece
+        self._passing = passing
+        self._options = options
+        self._crops = crops
+        self._keep_crops = keep_crops
+        self._rows: list[_Row] = []
+        self._counts: Counter[str] = Counter()
+        self._tracker: CropTracker | None = None
+        self._damage = passing.before
+        with ExitStack() as stack:
+            self._region = passing.region(piece)
+            estimator = create_estimator(
+                options.estimator, passing.source.path,
+                model_sha256=options.model_sha256, landmarks_dir=options.landmarks_dir,
+            )  # fmt: skip
+            self._estimator = stack.enter_context(closing(estimator))
+            self._layout = get_layout(estimator.layout)
+            self._people = PeopleCounter() if estimator.sees_pixels else None
+            if self._people is not None:
+                stack.enter_context(closing(self._people))
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
         self._stack.close()
 
-    @property
-    def damage(self) -> DamageReport:
-        """What was wrong with the video; complete after the last frame."""
-        return self._reader.damage
+    def add(self, frame: Frame) -> None:
+        size = (frame.rgb.shape[1], frame.rgb.shape[0])
+        tracker = self._tracker = self._tracker or CropTracker(
+            self._layout, size, self._options.box_scale
+        )
+        landmarks, hands = assign_hands(self._landmarks(frame, size), self._layout, size)
+        boxes, sources = tracker.next(landmarks)
+        if self.piece.start_s is not None and frame.time_s < self.piece.start_s:
+            return  # only to bring the tracker into step
+        if self._people is not None and not frame.is_corrupt:
+            self._people.look(frame.rgb, frame.time_s)
+        row = _Row(frame.time_s, landmarks, boxes, sources)
+        self._counts[f"hands_{hands}"] += 1
+        if self._options.crop_streams:
+            self._crops.submit(self._cut, frame.rgb, row, len(self._rows))
+        self._rows.append(row)
 
-    @property
-    def duration_s(self) -> float | None:
-        """Duration according to the header."""
-        return self._reader.info.duration_s
-
-    def __iter__(self) -> Iterator[FrameResult]:
-        tracker: CropTracker | None = None
-        for frame in self._reader:
-            size = (frame.rgb.shape[1], frame.rgb.shape[0])
-            tracker = tracker or CropTracker(self._layout, size, self._options.box_scale)
-            landmarks, hands = assign_hands(self._landmarks(frame), self._layout, size)
-            boxes, sources = tracker.next(landmarks)
-            crops = [cut_crop(frame.rgb, box, self._options.crop_size) for box in boxes]
-            result = FrameResult(frame.time_s, landmarks, boxes, sources, crops, hands)
-            yield result
-            self._results.append(replace(result, crops=[]))
-        if self._failed_frames > _MOST_FAILED * len(self._results):
-            raise InputError(
-                f"the estimator failed on {self._failed_frames} of {len(self._results)} frames",
-                where=str(self._video), hint="slt doctor",
-            )  # fmt: skip
-        now = self._video.stat()
-        if (now.st_size, now.st_mtime_ns) != (self._stat.st_size, self._stat.st_mtime_ns):
-            raise InputError("the file changed while it was read", where=str(self._video))
-
-    def clip(self) -> ClipKeypoints:
-        """The landmarks of all frames."""
-        results, info = self._results, self._reader.info
-        points = np.stack([r.landmarks.points for r in results])
-        confidence = np.stack([r.landmarks.confidence for r in results])
-        return ClipKeypoints(
-            keypoints=np.dstack([points[..., :2], confidence]),
-            z=points[..., 2],
-            valid=np.stack([r.landmarks.valid for r in results]),
-            time_s=np.array([r.time_s for r in results]),
-            crop_box=np.stack([r.boxes for r in results], axis=1),
-            crop_source=np.stack([r.sources for r in results], axis=1),
-            layout=self._layout.name,
-            frame_size=(info.width, info.height),
-            fps=info.fps,
-            source={
-                "name": _printable(self._video.name),
-                "sha256": self._sha256,
-                "settings": self._options.fingerprint(),
-            },
-            estimator={
+    def result(self) -> PieceResult:
+        """What was seen, once the last frame of the piece has passed."""
+        self._crops.finish()
+        rows, info = self._rows, self._passing.source.info
+        points, boxes = len(self._layout), np.zeros((0, 3, 4), np.int32)
+        if not rows:
+            return _nothing(self.piece, self._passing, self._layout)
+        valid = np.stack([row.landmarks.valid for row in rows])
+        facts = {
+            "frames": len(rows),
+            "layout": self._layout.name,
+            "estimator": {
                 "name": self._estimator.name,
                 "version": self._estimator.version,
                 "settings": self._estimator.settings,
             },
-        )
-
-    def facts(self) -> dict[str, Any]:
-        """What the manifest says about the clip, as plain values."""
-        info, frames = self._reader.info, len(self._results)
-        hands = Counter(r.hands for r in self._results)
-        return {
-            "fps": f"{info.fps.numerator}/{info.fps.denominator}" if info.fps else None,
             "frame_size": [info.width, info.height],
-            "frames": dict.fromkeys((*CROP_STREAMS, "pose", "keypoints"), frames),
-            "fallbacks": self._fallbacks(),
-            "coverage": self._coverage(),
-            "hands": {action: hands[action] for action in ("swapped", "moved", "dropped")},
-            "failed_frames": self._failed_frames,
-            "damage": self.damage.as_dict(),
+            "fps": _fraction(info.fps),
+            "counts": dict(self._counts),
+            "seen": {
+                name.lower(): int(valid[:, list(self._layout.component(name))].any(axis=1).sum())
+                for name in _COMPONENTS
+            },
+            "people": self._people and {"most": self._people.most, "usual": self._people.usual},
+            "damage": _damage(self._damage, self._passing, self.piece, rows),
         }
-
-    def _landmarks(self, frame: Frame) -> FrameLandmarks:
-        count = len(self._layout)
-        nothing = FrameLandmarks(
-            np.zeros((count, 3), np.float32), np.zeros(count, np.float32), np.zeros(count, np.bool_)
+        return PieceResult(
+            np.stack([row.landmarks.points for row in rows]).reshape(-1, points, 3),
+            np.stack([row.landmarks.confidence for row in rows]),
+            valid,
+            np.array([row.time_s for row in rows]),
+            np.stack([row.boxes for row in rows]).astype(boxes.dtype),
+            np.stack([row.sources for row in rows]),
+            facts,
         )
+
+    def _landmarks(self, frame: Frame, size: tuple[int, int]) -> FrameLandmarks:
         if frame.is_corrupt:
-            return nothing
+            return _missing(self._layout)
+        rgb, region = frame.rgb, self._region
+        if region is not None:
+            left, top, right, bottom = region
+            rgb = np.ascontiguousarray(rgb[top:bottom, left:right])
         try:
-            return self._estimator.process(frame.rgb, frame.time_s)
+            found = self._estimator.process(rgb, frame.time_s)
         except SltError:
             raise
         except (RuntimeError, ValueError):
-            self._failed_frames += 1
-            return nothing
+            self._counts["failed_frames"] += 1
+            return _missing(self._layout)
+        return found if region is None else from_region(found, region, size)
 
-    def _fallbacks(self) -> dict[str, dict[str, int]]:
-        kinds = (CropSource.POSE, CropSource.PREVIOUS, CropSource.MISSING)
-        sources = np.stack([r.sources for r in self._results], axis=1)
-        return {
-            stream: {kind.name.lower(): int((row == kind).sum()) for kind in kinds}
-            for stream, row in zip(CROP_STREAMS, sources, strict=True)
-        }
-
-    def _coverage(self) -> dict[str, float]:
-        """Share of frames in which pose, face and each hand were found."""
-        valid = np.stack([r.landmarks.valid for r in self._results])
-        return {
-            name.lower(): round(
-                float(valid[:, list(self._layout.component(name))].any(axis=1).mean()), 4
-            )
-            for name in ("POSE", "FACE", "LEFT_HAND", "RIGHT_HAND")
-        }
+    def _cut(self, rgb: npt.NDArray[np.uint8], row: _Row, index: int) -> None:
+        size = self._options.crop_size
+        crops: Crops = [cut_crop(rgb, box, size) for box in row.boxes]
+        if self._options.face_privacy != "none":
+            crops = hide_face(
+                crops, row.boxes, row.sources, row.landmarks, self._layout,
+                (rgb.shape[1], rgb.shape[0]), self._options.face_privacy,
+            )  # fmt: skip
+        self._keep_crops(self.piece, index, crops)
 
 
-def encode_crop(rgb: npt.NDArray[np.uint8], quality: int) -> bytes:
-    """A crop (S, S, 3) as JPEG."""
-    data: bytes = simplejpeg.encode_jpeg(
-        rgb, quality=quality, colorspace="RGB", colorsubsampling="420"
+def _finished(
+    running: list[_Running], time_s: float | None, passing: _Pass
+) -> Iterator[tuple[Piece, PieceResult | SltError]]:
+    """Take the pieces that end before `time_s` (all of them for None) out of `running`."""
+    for one in list(running):
+        end_s = one.piece.end_s
+        if time_s is None or (end_s is not None and time_s >= end_s):
+            running.remove(one)
+            try:
+                yield one.piece, one.result()
+            finally:
+                one.close()
+
+
+def _missing(layout: Layout) -> FrameLandmarks:
+    count = len(layout)
+    return FrameLandmarks(
+        np.zeros((count, 3), np.float32), np.zeros(count, np.float32), np.zeros(count, np.bool_)
     )
-    return data
 
 
-def _printable(name: str) -> str:
-    """A file name that JSON can hold, whatever bytes it has."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+def _nothing(piece: Piece, passing: _Pass, layout: Layout | None = None) -> PieceResult:
+    """A piece of which no frame could be read."""
+    info, points = passing.source.info, len(layout) if layout else 0
+    facts = {
+        "frames": 0, "layout": layout.name if layout else None, "estimator": None,
+        "frame_size": [info.width, info.height], "fps": _fraction(info.fps), "counts": {},
+        "seen": {}, "people": None, "damage": _damage(passing.now, passing, piece, []),
+    }  # fmt: skip
+    return PieceResult(
+        np.zeros((0, points, 3), np.float32), np.zeros((0, points), np.float32),
+        np.zeros((0, points), np.bool_), np.zeros(0), np.zeros((0, 3, 4), np.int32),
+        np.zeros((0, 3), np.uint8), facts,
+    )  # fmt: skip
+
+
+def _damage(
+    before: DamageReport, passing: _Pass, piece: Piece, rows: Sequence[_Row]
+) -> DamageReport:
+    """What was wrong with the video between the start of a piece and now."""
+    source = passing.source.damage
+    now = source if passing.ended else passing.before
+    times = np.array([row.time_s for row in rows])
+    steps = np.diff(times)
+    step_s = float(np.median(steps)) if len(steps) else source.step_s
+    last_s = float(times[-1]) + step_s if len(times) else 0.0
+    expected_s = None
+    if passing.ended:
+        last_s = max(last_s, source.last_s) if len(times) else last_s
+        ends = [end for end in (piece.end_s, source.expected_s) if end is not None]
+        expected_s = min(ends) if ends else None
+    return DamageReport(
+        frames=len(rows),
+        corrupt_frames=now.corrupt_frames - before.corrupt_frames,
+        bad_packets=now.bad_packets - before.bad_packets,
+        gaps=int((steps > 1.5 * step_s).sum()),
+        pts_repaired=now.pts_repaired - before.pts_repaired,
+        expected_s=expected_s,
+        last_s=last_s,
+        step_s=step_s,
+    )
+
+
+def _fraction(fps: Fraction | None) -> list[int] | None:
+    return [fps.numerator, fps.denominator] if fps else None

@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from slt_cli.corpus.paths import CROP_STREAMS
 from slt_cli.storage.hashes import sha256_json
 
-RULES = 1
+RULES = 2
 """Counts up when the same options begin to give other files."""
+_FREE = {"on_damage", "overlay", "log_path", "landmarks_dir", "min_coverage"}
 
 
 @dataclass(frozen=True)
@@ -21,19 +23,33 @@ class ExtractOptions:
     """
 
     estimator: str = "mediapipe"
+    model_sha256: str | None = None
+    landmarks_dir: Path | None = None
+    signer: str = "auto"
+    fps: float | None = None
+    fps_limit: float | None = None
+    stride: int = 1
+    frames_fps: float = 25.0
+    streams: tuple[str, ...] = (*CROP_STREAMS, "pose")
     crop_size: int = 224
     box_scale: float = 1.2
     jpeg_quality: int = 90
+    face_privacy: Literal["none", "gray", "blur"] = "none"
     pose_points: int = 17
+    min_coverage: float = 0.0
     on_damage: Literal["fail", "warn", "ignore"] = "warn"
     overlay: Path | None = None
     log_path: Path | None = None
 
+    @property
+    def crop_streams(self) -> tuple[str, ...]:
+        """The crops that are wanted, in the order of every array of boxes."""
+        return tuple(stream for stream in CROP_STREAMS if stream in self.streams)
+
     def fingerprint(self) -> str:
         """Hash of the options that change what is written for a clip."""
-        free = {"on_damage", "overlay", "log_path"}
-        chosen = {k: v for k, v in asdict(self).items() if k not in free}
-        return sha256_json({"rules": RULES, **chosen})
+        chosen = {key: value for key, value in asdict(self).items() if key not in _FREE}
+        return sha256_json({"rules": RULES, **chosen, "streams": sorted(self.streams)})
 
     def overlay_files(self, video_id: str) -> tuple[Path, Path] | None:
         """Where the drawn video and the contact sheet of a clip go, if they are wanted."""

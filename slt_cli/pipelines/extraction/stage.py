@@ -1,0 +1,74 @@
+"""Where the pieces of clips wait until all of a clip are there."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from slt_cli.pipelines.extraction.analysis import PieceResult
+from slt_cli.pipelines.extraction.pieces import Piece
+from slt_cli.storage.atomic import stage_arrays
+from slt_cli.video.decode import DamageReport
+
+_ARRAYS = ("points", "confidence", "valid", "time_s", "boxes", "sources")
+
+
+class Stage:
+    """Where the pieces of clips wait until all of a clip are there: a folder per clip."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def folder(self, video_id: str) -> Path:
+        """The folder of one clip."""
+        return self._folder / f"{video_id}.clip"
+
+    def crop(self, video_id: str, stream: str, piece: int, index: int) -> Path:
+        """One crop of a piece."""
+        return self.folder(video_id) / f"{piece:04d}-{stream}-{index:06d}.jpg"
+
+    def save(self, piece: Piece, result: PieceResult) -> None:
+        """Keep the arrays and facts of a piece."""
+        facts = {**result.facts, "damage": vars(result.facts["damage"])}
+        arrays = {name: getattr(result, name) for name in _ARRAYS}
+        path = self.folder(piece.clip.video_id) / f"{piece.number:04d}.npz"
+        stage_arrays(path, {**arrays, "facts": np.array(json.dumps(facts))})
+
+    def stored(self, video_id: str, total: int) -> list[StoredPiece]:
+        """The pieces of a clip in order."""
+        folder = self.folder(video_id)
+        return [StoredPiece(folder / f"{number:04d}.npz") for number in range(total)]
+
+
+class StoredPiece:
+    """A piece in the stage; its arrays are read one at a time, when they are asked for."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with np.load(path, allow_pickle=False) as archive:
+            facts = json.loads(str(archive["facts"]))
+        self.facts: dict[str, Any] = {**facts, "damage": DamageReport(**facts["damage"])}
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        with np.load(self.path, allow_pickle=False) as archive:
+            array: npt.NDArray[Any] = archive[name]
+            return array
+
+
+class HeldPiece:
+    """A piece that never left memory."""
+
+    def __init__(self, result: PieceResult) -> None:
+        self._result = result
+        self.facts = result.facts
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        array: npt.NDArray[Any] = getattr(self._result, name)
+        return array
+
+
+AnyPiece = StoredPiece | HeldPiece
