@@ -13,25 +13,47 @@ from slt_cli.landmarks.estimators.base import Estimator
 ESTIMATORS: Mapping[str, str] = MappingProxyType(
     {
         "mediapipe": "MediaPipe Holistic: body, face and hands from the pixels",
+        "mediapipe-tasks": "MediaPipe Tasks Holistic, with irises; needs holistic_landmarker.task",
+        "precomputed": "landmark files made by others, named like the videos; looks at no pixel",
         "synthetic": "the truth written beside a video that slt demo rendered; looks at no pixel",
     }
 )
 
 
-def create_estimator(name: str, video_path: Path) -> Estimator:
+def create_estimator(
+    name: str,
+    video_path: Path,
+    *,
+    model_sha256: str | None = None,
+    landmarks_dir: Path | None = None,
+) -> Estimator:
     """A fresh estimator for the clip at `video_path`.
 
-    Raises `UsageError` for an unknown name and `MissingAsset` when what it needs is not installed.
+    `model_sha256` is the hash to accept of a model file instead of the known ones, `landmarks_dir`
+    the folder that `precomputed` reads. Raises `UsageError` for an unknown name or a lacking
+    folder, and `MissingAsset` when what the estimator needs is not installed.
     """
     if name == "mediapipe":
         from slt_cli.landmarks.estimators.mediapipe import MediaPipeHolistic
 
         return MediaPipeHolistic()
+    if name == "mediapipe-tasks":
+        from slt_cli.landmarks.estimators.mediapipe_tasks import MediaPipeTasksHolistic
+
+        return MediaPipeTasksHolistic(model_sha256)
+    if name == "precomputed":
+        from slt_cli.landmarks.estimators.precomputed import PrecomputedEstimator
+
+        if landmarks_dir is None:
+            raise UsageError(
+                "the estimator 'precomputed' needs a folder of landmark files",
+                hint="slt extract --estimator precomputed --landmarks-dir FOLDER",
+            )
+        return PrecomputedEstimator(video_path, landmarks_dir)
     if name == "synthetic":
         from slt_cli.landmarks.estimators.synthetic import SyntheticEstimator
 
-        estimator: Estimator = SyntheticEstimator(video_path)
-        return estimator
+        return SyntheticEstimator(video_path)
     near = get_close_matches(name, ESTIMATORS, n=1)
     raise UsageError(
         f"unknown estimator {name!r}" + (f"; did you mean {near[0]}?" if near else ""),

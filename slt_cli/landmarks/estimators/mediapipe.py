@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from slt_cli.errors import MissingAsset
-from slt_cli.landmarks.estimators.base import FrameLandmarks
+from slt_cli.landmarks.estimators.base import FrameLandmarks, usable_landmarks
 
-_PARTS = (("pose", 33), ("face", 468), ("left_hand", 21), ("right_hand", 21))
-_TOTAL = sum(count for _, count in _PARTS)
+INSTALL = "pip install 'mediapipe>=0.10.14,<0.10.30'"
+"""The builds that carry Holistic and its models."""
+
+_PARTS = {"pose": 33, "face": 468, "left_hand": 21, "right_hand": 21}
 
 
 class MediaPipeHolistic:
@@ -24,9 +27,16 @@ class MediaPipeHolistic:
 
     name = "mediapipe"
     layout = "mediapipe_holistic_543"
+    sees_pixels = True
 
     def __init__(self) -> None:
-        holistic, self.version = _load()
+        mediapipe = load_mediapipe()
+        if not hasattr(mediapipe, "solutions"):
+            raise MissingAsset(
+                f"mediapipe {mediapipe.__version__} no longer carries Holistic and its models",
+                hint=f"{INSTALL}; or read landmarks made elsewhere: --estimator precomputed",
+            )
+        self.version: str = mediapipe.__version__
         self.settings: dict[str, Any] = {
             "model_complexity": 1,
             "static_image_mode": False,
@@ -35,56 +45,48 @@ class MediaPipeHolistic:
             "min_detection_confidence": 0.5,
             "min_tracking_confidence": 0.5,
         }
-        self._graph = holistic.Holistic(**self.settings)
+        self._graph: Any = mediapipe.solutions.holistic.Holistic(**self.settings)
 
     def process(self, rgb: npt.NDArray[np.uint8], time_s: float) -> FrameLandmarks:
         """Landmarks of the next frame. Tracking carries over from the frame before."""
         found = self._graph.process(rgb)
-        points = np.zeros((_TOTAL, 3), np.float32)
-        confidence = np.zeros(_TOTAL, np.float32)
-        valid = np.zeros(_TOTAL, np.bool_)
-        start = 0
-        for part, count in _PARTS:
-            landmarks = getattr(found, f"{part}_landmarks")
-            if landmarks is not None:
-                here = slice(start, start + count)
-                points[here] = [(p.x, p.y, p.z) for p in landmarks.landmark]
-                confidence[here] = (
-                    [p.visibility for p in landmarks.landmark] if part == "pose" else 1.0
-                )
-                valid[here] = True
-            start += count
-        return _finite(points, confidence, valid)
+        parts = {part: getattr(found, f"{part}_landmarks") for part in _PARTS}
+        return gather_parts(parts, _PARTS)
 
     def close(self) -> None:
         """Stop the graph and free its models."""
-        self._graph.close()
+        if self._graph is not None:
+            self._graph.close()
+            self._graph = None
 
 
-def _finite(
-    points: npt.NDArray[np.float32],
-    confidence: npt.NDArray[np.float32],
-    valid: npt.NDArray[np.bool_],
-) -> FrameLandmarks:
-    """Make what is not a number missing. Points outside the frame are true and stay."""
-    valid &= np.isfinite(points).all(axis=1) & np.isfinite(confidence)
-    points[~valid] = 0
-    confidence[~valid] = 0
-    return FrameLandmarks(points, confidence, valid)
+def gather_parts(parts: Mapping[str, Any], counts: Mapping[str, int]) -> FrameLandmarks:
+    """MediaPipe's landmark lists one after the other; a part is None where it was not found."""
+    total = sum(counts.values())
+    points = np.zeros((total, 3), np.float32)
+    confidence = np.zeros(total, np.float32)
+    valid = np.zeros(total, np.bool_)
+    start = 0
+    for part, count in counts.items():
+        here = slice(start, start + count)
+        start += count
+        if parts[part] is None:
+            continue
+        landmarks = parts[part].landmark
+        points[here] = [(p.x, p.y, p.z) for p in landmarks]
+        confidence[here] = [p.visibility for p in landmarks] if part == "pose" else 1.0
+        valid[here] = True
+    return usable_landmarks(points, confidence, valid)
 
 
-def _load() -> tuple[Any, str]:
+def load_mediapipe() -> Any:
+    """The package. Raises `MissingAsset` when it cannot be imported."""
     try:
         import mediapipe
     except ImportError as error:
         raise MissingAsset(
             f"mediapipe cannot be imported ({error})",
-            hint="pip install 'mediapipe>=0.10.14,<0.10.30' (and apt-get install libgl1 "
-            "libglib2.0-0); slt doctor shows what works",
+            hint=f"{INSTALL} (and apt-get install libgl1 libglib2.0-0); "
+            "slt doctor shows what works",
         ) from error
-    if not hasattr(mediapipe, "solutions"):
-        raise MissingAsset(
-            f"mediapipe {mediapipe.__version__} no longer carries Holistic and its models",
-            hint="pip install 'mediapipe>=0.10.14,<0.10.30'",
-        )
-    return mediapipe.solutions.holistic, mediapipe.__version__
+    return mediapipe

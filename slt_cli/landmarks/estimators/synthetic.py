@@ -39,6 +39,7 @@ class SyntheticEstimator:
     name = "synthetic"
     version = "1"
     layout = "mediapipe_holistic_543"
+    sees_pixels = False
 
     def __init__(self, video_path: Path) -> None:
         self.settings = dict(_SETTINGS)

@@ -11,7 +11,7 @@ import pytest
 
 from slt_cli.errors import MissingAsset, UsageError
 from slt_cli.landmarks.estimators import create_estimator
-from slt_cli.landmarks.estimators.mediapipe import MediaPipeHolistic, _finite
+from slt_cli.landmarks.estimators.mediapipe import MediaPipeHolistic
 from slt_cli.landmarks.layouts import get_layout
 
 
@@ -46,15 +46,6 @@ def test_values_are_those_of_a_bare_loop(real_data: Path) -> None:
     assert (ours.name, ours.version) == ("mediapipe", mediapipe.__version__)
 
 
-def test_what_is_not_a_number_is_missing_and_what_is_outside_stays() -> None:
-    points = np.array([[0.5, 0.5, 0], [np.nan, 0.5, 0], [0.5, np.inf, 0], [-0.4, 1.7, 0]])
-    found = _finite(points.astype(np.float32), np.ones(4, np.float32), np.ones(4, bool))
-    np.testing.assert_array_equal(found.valid, [True, False, False, True])
-    np.testing.assert_array_equal(found.confidence, [1, 0, 0, 1])
-    np.testing.assert_array_equal(found.points[1:3], 0)
-    np.testing.assert_allclose(found.points[3], [-0.4, 1.7, 0])
-
-
 def test_newer_mediapipe_without_holistic_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     newer = ModuleType("mediapipe")
     newer.__version__ = "0.10.30"
@@ -62,6 +53,8 @@ def test_newer_mediapipe_without_holistic_is_explained(monkeypatch: pytest.Monke
     with pytest.raises(MissingAsset, match=r"0\.10\.30") as caught:
         MediaPipeHolistic()
     assert "<0.10.30" in str(caught.value.hint)
+    assert "precomputed" in str(caught.value.hint)
+    assert caught.value.exit_code == 5
 
 
 def test_absent_mediapipe_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
