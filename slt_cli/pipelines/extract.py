@@ -1,46 +1,43 @@
-"""`slt extract`: videos to a corpus."""
+"""`slt extract`: videos, or landmarks found by others, to a corpus."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from slt_cli.corpus.clip_files import load_clip_keypoints
-from slt_cli.corpus.manifest import append_record, read_manifest
+from slt_cli.corpus.manifest import append_record
 from slt_cli.corpus.paths import CorpusPaths
-from slt_cli.errors import InputError, Interrupted, OutOfResources, SltError, UsageError
-from slt_cli.pipelines.extraction.clip import Record
-from slt_cli.pipelines.extraction.inputs import find_videos
+from slt_cli.errors import Interrupted, OutOfResources, SltError, UsageError
+from slt_cli.pipelines.extraction.jobs import (
+    Answer,
+    CommitJob,
+    DrawJob,
+    ImportJob,
+    Job,
+    PieceDone,
+    Place,
+    VideoJob,
+)
+from slt_cli.pipelines.extraction.merged import Record
 from slt_cli.pipelines.extraction.options import ExtractOptions
-from slt_cli.pipelines.extraction.workers import Job, run_jobs
+from slt_cli.pipelines.extraction.plan import ExtractPlan, plan_clips
+from slt_cli.pipelines.extraction.tasks import Task, Tasks, find_tasks, parse_shard, write_tables
+from slt_cli.pipelines.extraction.workers import Crew
 from slt_cli.pipelines.result import Plan, Report, Result
 from slt_cli.settings.extract import ExtractSettings
 from slt_cli.settings.load import Loaded
 from slt_cli.settings.root import Settings
 from slt_cli.storage.atomic import staging_dir
-from slt_cli.storage.hashes import sha256_file
 from slt_cli.storage.lock import folder_lock
-from slt_cli.video.probe import missing_path
-
-Videos = Sequence[tuple[str, Path]]
-_SHOWN = 5
-
-
-@dataclass(frozen=True)
-class ExtractPlan:
-    """What there is to do: videos to extract, clips that only lack their drawing, finished ones."""
-
-    todo: list[tuple[str, Path]]
-    undrawn: list[tuple[str, Path, Record]]
-    finished: list[Record]
 
 
 @dataclass
 class ExtractOutcome:
-    """What became of every video."""
+    """What became of every clip."""
 
     done: list[Record] = field(default_factory=list)
     skipped: list[Record] = field(default_factory=list)
@@ -51,23 +48,26 @@ def plan_extract(inputs: Sequence[str], loaded: Loaded) -> Result:
     """What `run_extract` would do: the clips to extract, those already there, those in the way."""
     settings = loaded.settings.extract
     corpus, plan = CorpusPaths.from_root(settings.output), Plan("extract")
-    present, absent = _split_inputs(inputs)
-    plan.missing += [f"{error.where}: {error.message}" for error in absent.values()]
-    if present:
-        clips = plan_clips(
-            find_videos(present), corpus, _options(settings, corpus),
-            overwrite=settings.overwrite, resume=settings.resume,
-        )  # fmt: skip
-        plan.steps += [f"extract {path} as {video_id}" for video_id, path in clips.todo]
-        plan.steps += [f"draw {video_id}: already there" for video_id, _, _ in clips.undrawn]
-        plan.steps += [f"skip {record['video_id']}: already there" for record in clips.finished]
-    plan.facts["workers"] = settings.workers
+    found = find_tasks(inputs, settings, spool=None)
+    plan.missing += [f"{error.where}: {error.message}" for error in found.missing.values()]
+    known = [task for task in found.tasks if task.source.path != Path("-")]
+    clips = plan_clips(
+        known, corpus, extract_options(settings, corpus),
+        overwrite=settings.overwrite, resume=settings.resume,
+    )  # fmt: skip
+    plan.steps += [f"extract stdin as {t.clip.video_id}" for t in found.tasks if t not in known]
+    plan.steps += [f"extract {t.source.path} as {t.clip.video_id}" for t in clips.todo]
+    plan.steps += [f"draw {task.clip.video_id}: already there" for task, _ in clips.undrawn]
+    plan.steps += [f"skip {record['video_id']}: already there" for record in clips.finished]
+    plan.facts |= {"workers": settings.workers, "notes": found.notes}
     plan.steps.append(f"write into {corpus.root}/ with the estimator {settings.estimator}")
+    if settings.pack:
+        plan.steps.append(f"pack the crops into {corpus.shard_dir}/")
     return plan.as_result(loaded.overrides())
 
 
 def run_extract(inputs: Sequence[str], settings: Settings, report: Report) -> Result:
-    """Extract videos and folders of videos into the corpus `extract.output`.
+    """Extract videos, folders of them, or landmark files into the corpus `extract.output`.
 
     A bad input costs one clip: the result then lists it and carries exit code 4, or 3 (2 for
     missing files) when nothing could be extracted. Raises `UsageError` when there is no input or
@@ -77,42 +77,68 @@ def run_extract(inputs: Sequence[str], settings: Settings, report: Report) -> Re
 
     options = settings.extract
     corpus = CorpusPaths.from_root(options.output)
-    present, absent = _split_inputs(inputs)
-    if not present:
-        raise next(iter(absent.values()))
-    videos = find_videos(present)
-    if options.overlay and options.overlay.suffix == ".mp4" and len(videos) > 1:
-        raise UsageError(
-            f"one overlay file for {len(videos)} videos", where=str(options.overlay),
-            hint="give --overlay a folder",
-        )  # fmt: skip
-    with folder_lock(corpus.root, "the corpus"), stop_request() as should_stop:
+    shard = parse_shard(options.shard) if options.shard else None
+    lock = ".lock" if shard is None else f".lock-{shard[0]}-of-{shard[1]}"
+    with (
+        folder_lock(corpus.root, "the corpus", lock),
+        staging_dir(corpus.root, "spool") as spool,
+        stop_request() as should_stop,
+    ):
+        found = find_tasks(inputs, options, spool)
+        _check_overlay(options, found)
+        for note in found.notes:
+            report("note", text=note)
         (corpus.root / "logs").mkdir(exist_ok=True)
+        segments = [task.segment for task in found.tasks if task.segment is not None]
+        notes = write_tables(corpus, segments) if segments else []
         outcome = extract_many(
-            videos, corpus, _options(options, corpus), workers=options.workers, report=report,
-            overwrite=options.overwrite, resume=options.resume, should_stop=should_stop,
+            found.tasks, corpus, extract_options(options, corpus), workers=options.workers,
+            report=report, overwrite=options.overwrite, resume=options.resume,
+            limit=options.limit, manifest=corpus.manifest_for(shard), should_stop=should_stop,
         )  # fmt: skip
-    return _result(corpus, outcome, outcome.failed | absent)
+        if options.pack:
+            notes.append(_pack(corpus, outcome, shard, report))
+    return _result(corpus, outcome, outcome.failed | found.missing, found.notes + notes)
 
 
-def _split_inputs(inputs: Sequence[str]) -> tuple[list[str], dict[str, SltError]]:
-    """Inputs that exist, and the error of each one that does not."""
-    if not inputs:
-        raise UsageError("no video given", hint="slt extract video.mp4, or a folder of videos")
-    present = [name for name in inputs if Path(name).exists()]
-    return present, {name: missing_path(Path(name)) for name in inputs if name not in present}
-
-
-def _options(settings: ExtractSettings, corpus: CorpusPaths) -> ExtractOptions:
+def extract_options(settings: ExtractSettings, corpus: CorpusPaths) -> ExtractOptions:
+    """The settings that travel to workers."""
     return ExtractOptions(
-        estimator=settings.estimator, crop_size=settings.crop_size, box_scale=settings.box_scale,
-        jpeg_quality=settings.jpeg_quality, pose_points=settings.pose_landmarks,
-        on_damage=settings.on_damage, overlay=settings.overlay,
-        log_path=corpus.root / "logs" / "extract.log",
+        estimator=settings.estimator, model_sha256=settings.model_sha256,
+        landmarks_dir=settings.landmarks_dir, signer=settings.signer, fps=settings.fps,
+        fps_limit=settings.fps_limit, stride=settings.stride, frames_fps=settings.frames_fps,
+        streams=tuple(settings.streams), crop_size=settings.crop_size,
+        box_scale=settings.box_scale, jpeg_quality=settings.jpeg_quality,
+        face_privacy=settings.face_privacy, pose_points=settings.pose_landmarks,
+        min_coverage=settings.min_coverage, on_damage=settings.on_damage,
+        overlay=settings.overlay, log_path=corpus.root / "logs" / "extract.log",
     )  # fmt: skip
 
 
-def _result(corpus: CorpusPaths, outcome: ExtractOutcome, failed: dict[str, SltError]) -> Result:
+def _check_overlay(options: ExtractSettings, found: Tasks) -> None:
+    if not found.tasks and found.missing:
+        raise next(iter(found.missing.values()))
+    if options.overlay and options.overlay.suffix == ".mp4" and len(found.tasks) > 1:
+        raise UsageError(
+            f"one overlay file for {len(found.tasks)} clips", where=str(options.overlay),
+            hint="give --overlay a folder",
+        )  # fmt: skip
+
+
+def _pack(
+    corpus: CorpusPaths, outcome: ExtractOutcome, shard: tuple[int, int] | None, report: Report
+) -> str:
+    from slt_cli.corpus.packing import pack_corpus
+
+    names = [record["video_id"] for record in outcome.done + outcome.skipped]
+    tag = "" if shard is None else f"{shard[0]}-of-{shard[1]}-"
+    packed = pack_corpus(corpus, names, tag=tag, report=report)
+    return f"{packed.crops} crops of {packed.clips} clips packed into {packed.shards} shards"
+
+
+def _result(
+    corpus: CorpusPaths, outcome: ExtractOutcome, failed: dict[str, SltError], notes: list[str]
+) -> Result:
     kept = outcome.done + outcome.skipped
     code = 0 if not failed else 4 if kept else max(error.exit_code for error in failed.values())
     lines = [_line(record) for record in outcome.done]
@@ -120,66 +146,38 @@ def _result(corpus: CorpusPaths, outcome: ExtractOutcome, failed: dict[str, SltE
         f"{corpus.root}: {len(outcome.done)} extracted, {len(outcome.skipped)} already there, "
         f"{len(failed)} failed"
     )
+    warnings = [f"{r['video_id']}: damaged video" for r in kept if r.get("status") == "damaged"]
+    warnings += [
+        f"{r['video_id']}: {r['people']['most']} people in the picture; choose one with --signer"
+        for r in kept
+        if (r.get("people") or {}).get("usual", 0) > 1
+    ]
     return Result(
         "extract", "ok" if not failed else "partial" if kept else "failed", code,
         "\n".join(lines), outputs=[corpus.root],
         counts={
             "extracted": len(outcome.done), "skipped": len(outcome.skipped), "failed": len(failed),
         },
-        warnings=[f"{r['video_id']}: damaged video" for r in kept if r.get("status") == "damaged"],
+        warnings=warnings,
         errors=list(failed.values()),
-        facts={"clips": kept, "estimators": sorted({str(r["estimator"]["name"]) for r in kept})},
+        facts={
+            "clips": kept, "notes": notes,
+            "estimators": sorted({str(r["estimator"]["name"]) for r in kept}),
+        },
     )  # fmt: skip
 
 
 def _line(record: Record) -> str:
     hits = "  ".join(f"{name} {share:.0%}" for name, share in record["coverage"].items())
+    speed = f"  {record['frames_per_s']} frames/s" if "frames_per_s" in record else ""
     return (
-        f"{record['video_id']}: {record['frames']['keypoints']} frames  {hits}  "
-        f"{record['frames_per_s']} frames/s  {record['estimator']['name']}"
+        f"{record['video_id']}: {record['frames']['keypoints']} frames  {hits}{speed}  "
+        f"{record['estimator']['name']}"
     )
 
 
-def plan_clips(
-    videos: Videos, corpus: CorpusPaths, options: ExtractOptions, *, overwrite: bool, resume: bool
-) -> ExtractPlan:
-    """Compare the videos (id, path) with the corpus.
-
-    A complete clip of the same file and options is finished; one that a crash left damaged or
-    unrecorded is done again. Raises `UsageError` naming clips that were made otherwise, unless
-    `overwrite`.
-    """
-    manifest = read_manifest(corpus.manifest)
-    plan, conflicts = ExtractPlan([], [], []), []
-    for video_id, video in videos:
-        path = corpus.keypoints(video_id)
-        if not path.exists():
-            plan.todo.append((video_id, video))
-            continue
-        wanted = {"sha256": sha256_file(video), "settings": options.fingerprint()}
-        record = manifest.get(video_id, {})
-        recorded, stored = _agrees(record.get("source"), wanted), _stored_from(path, wanted)
-        if recorded and stored and resume:
-            if all(path.exists() for path in options.overlay_files(video_id) or ()):
-                plan.finished.append(record)
-            else:
-                plan.undrawn.append((video_id, video, record))
-        elif recorded or stored or overwrite:
-            plan.todo.append((video_id, video))
-        else:
-            conflicts.append(video_id)
-    if conflicts:
-        names = ", ".join(conflicts[:_SHOWN]) + (" ..." if len(conflicts) > _SHOWN else "")
-        raise UsageError(
-            f"{len(conflicts)} clips are there already, made from other files or with other "
-            f"settings: {names}",
-            where=str(corpus.root), hint="add --overwrite, or choose another corpus with --output",
-        )  # fmt: skip
-    return plan
-
-
 def extract_many(
-    videos: Videos,
+    tasks: Sequence[Task],
     corpus: CorpusPaths,
     options: ExtractOptions,
     *,
@@ -187,71 +185,113 @@ def extract_many(
     report: Report,
     overwrite: bool = False,
     resume: bool = True,
+    limit: int | None = None,
+    manifest: Path | None = None,
     should_stop: Callable[[], int | None] = lambda: None,
 ) -> ExtractOutcome:
-    """Extract videos (id, path) in parallel; a bad one costs one clip, not the run.
+    """Extract clips in parallel; a bad one costs one clip, not the run.
 
     Each finished clip is recorded in the manifest at once. Raises `UsageError` like `plan_clips`,
     `OutOfResources` when the disk is full, and `Interrupted` when `should_stop` returns a signal
     number: what was finished stays.
     """
-    plan = plan_clips(videos, corpus, options, overwrite=overwrite, resume=resume)
-    outcome, settled = ExtractOutcome(skipped=list(plan.finished)), 0
-    jobs = [Job(video_id, video, corpus, options) for video_id, video in plan.todo]
-    jobs += [Job(name, video, corpus, options, record) for name, video, record in plan.undrawn]
+    plan = plan_clips(tasks, corpus, options, overwrite=overwrite, resume=resume)
     if there := len(plan.finished) + len(plan.undrawn):
-        report("note", text=f"already there: {there} of {len(videos)} clips")
-    if jobs:
-        report("extract", done=0, total=len(jobs))
-
-    def watch(job: Job, frames: int) -> None:
-        report("extract", done=settled, total=len(jobs), clip=job.video_id, frames=frames)
-
-    try:
-        with closing(run_jobs(jobs, workers, should_stop, watch=watch)) as results:
-            for settled, (job, result) in enumerate(results, 1):
-                _settle(job, result, outcome)
-                status = "failed" if isinstance(result, SltError) else result["status"]
-                report("extract", done=settled, total=len(jobs), clip=job.video_id, status=status)
-    finally:
-        _sweep(corpus)
+        report("note", text=f"already there: {there} of {len(tasks)} clips")
+    with staging_dir(corpus.root, "clips") as stage:
+        place = Place(corpus, stage)
+        run = _Run(plan, place, options, manifest or corpus.manifest, report)
+        crew = Crew(workers, watch=run.watch)
+        crew.submit(*_jobs(plan, place, options, overwrite, limit))
+        with closing(crew.answers(should_stop)) as answers:
+            for video_id, answer in answers:
+                run.hear(crew, video_id, answer)
     number = should_stop()
-    if number is not None and settled < len(jobs):
+    if number is not None and run.settled < run.total:
         raise Interrupted(
-            f"stopped after {settled} of {len(jobs)} clips, which are complete",
+            f"stopped after {run.settled} of {run.total} clips, which are complete",
             signal_number=number, hint="run the same command again: it goes on from there",
         )  # fmt: skip
-    return outcome
+    return run.outcome
 
 
-def _settle(job: Job, result: Record | SltError, outcome: ExtractOutcome) -> None:
-    if isinstance(result, OutOfResources):
-        raise result
-    if isinstance(result, SltError):
-        outcome.failed[job.video_id] = result
-        if not job.corpus.keypoints(job.video_id).exists():  # else the older clip's record holds
-            failure = {"video_id": job.video_id, "status": "failed", "error": result.as_dict()}
-            append_record(job.corpus.manifest, failure)
-        return
-    if job.extracted is not None:
-        outcome.skipped.append(result)
-        return
-    append_record(job.corpus.manifest, result)
-    outcome.done.append(result)
+def _jobs(
+    plan: ExtractPlan, place: Place, options: ExtractOptions, overwrite: bool, limit: int | None
+) -> list[Job]:
+    """One job per video, whatever the number of its clips; landmark files need no decoding."""
+    jobs: list[Job] = []
+    videos: dict[Path, list[Task]] = defaultdict(list)
+    for task in plan.todo:
+        if task.source.kind == "landmarks":
+            jobs.append(
+                ImportJob(task.source.path, task.clip.video_id, place, options, overwrite, limit)
+            )
+        else:
+            videos[task.source.path].append(task)
+    for path, of_one in videos.items():
+        jobs.append(VideoJob(path, tuple(task.clip for task in of_one), place, options))
+    for task, record in plan.undrawn:
+        jobs.append(DrawJob(task.source.path, task.clip, record, place, options))
+    return jobs
 
 
-def _sweep(corpus: CorpusPaths) -> None:
-    """Remove what killed workers left: opening a staging folder sweeps those of dead processes."""
-    with staging_dir(corpus.root, "sweep"):
-        pass
+class _Run:
+    """What the answers of the workers come to."""
 
+    def __init__(
+        self, plan: ExtractPlan, place: Place, options: ExtractOptions, manifest: Path,
+        report: Report,
+    ) -> None:  # fmt: skip
+        self.outcome = ExtractOutcome(skipped=list(plan.finished))
+        self.settled = 0
+        self._place, self._options = place, options
+        self._manifest, self._report = manifest, report
+        self._open = {task.clip.video_id for task in plan.todo}
+        self._drawn = {task.clip.video_id for task, _ in plan.undrawn}
+        self._pieces: dict[str, dict[int, PieceDone]] = defaultdict(dict)
+        self.total = len(self._open) + len(self._drawn)
+        if self.total:
+            report("extract", done=0, total=self.total)
 
-def _stored_from(path: Path, wanted: dict[str, str]) -> bool:
-    try:
-        return _agrees(load_clip_keypoints(path).source, wanted)
-    except InputError:
-        return False
+    def watch(self, video_id: str, frames: int) -> None:
+        self._report(
+            "extract", done=self.settled, total=self.total, clip=video_id, frames=frames
+        )
 
+    def hear(self, crew: Crew, video_id: str, answer: Answer) -> None:
+        if isinstance(answer, OutOfResources):
+            raise answer
+        if isinstance(answer, PieceDone):
+            self._piece(crew, video_id, answer)
+            return
+        if video_id in self.outcome.failed:
+            return  # another piece of a clip that has failed already
+        self._settle(video_id, answer)
+        if isinstance(answer, SltError):
+            crew.forget(video_id)
+        self.settled += 1
+        self.total = max(self.total, self.settled)
+        status = "failed" if isinstance(answer, SltError) else answer["status"]
+        self._report(
+            "extract", done=self.settled, total=self.total, clip=video_id, status=status
+        )
 
-def _agrees(source: Any, wanted: dict[str, str]) -> bool:
-    return isinstance(source, dict) and all(source.get(k) == v for k, v in wanted.items())
+    def _piece(self, crew: Crew, video_id: str, answer: PieceDone) -> None:
+        pieces = self._pieces[video_id]
+        pieces[answer.number] = answer
+        if len(pieces) == answer.total and video_id not in self.outcome.failed:
+            crew.next(CommitJob(answer, self._place, self._options))
+            del self._pieces[video_id]
+
+    def _settle(self, video_id: str, answer: dict[str, Any] | SltError) -> None:
+        if isinstance(answer, SltError):
+            self.outcome.failed[video_id] = answer
+            if not self._place.corpus.keypoints(video_id).exists():
+                # else the older clip's record holds
+                failure = {"video_id": video_id, "status": "failed", "error": answer.as_dict()}
+                append_record(self._manifest, failure)
+        elif video_id in self._drawn or answer.get("status") == "skipped":
+            self.outcome.skipped.append(answer)
+        else:
+            append_record(self._manifest, answer)
+            self.outcome.done.append(answer)

@@ -267,7 +267,8 @@ def stage_stream(path: Path, stream: BinaryIO) -> None:
 
 def stage_bytes(path: Path, data: bytes) -> None:
     """Write a file inside a staging folder, where atomicity comes from `move_into`."""
-    path.write_bytes(data)
+    with disk_errors(path):
+        path.write_bytes(data)
 
 
 def move_into(staged: Path, final: Path) -> None:

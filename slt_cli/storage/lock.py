@@ -15,13 +15,13 @@ from slt_cli.errors import UsageError
 
 
 @contextmanager
-def folder_lock(folder: Path, what: str) -> Iterator[None]:
-    """Hold `folder/.lock` while the body runs; a second process is refused and told who holds it.
+def folder_lock(folder: Path, what: str, name: str = ".lock") -> Iterator[None]:
+    """Hold `folder/name` while the body runs; a second process is refused and told who holds it.
 
     The kernel drops the lock with its process, so a crash leaves nothing to clean up.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / ".lock"
+    path = folder / name
     with path.open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Extraction in processes of their own: one that dies or hangs costs one clip, not the run."""
+"""Jobs in processes of their own: one that dies or hangs costs one clip, not the run."""
 
 from __future__ import annotations
 
@@ -7,98 +7,98 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Generator, Iterable
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from slt_cli.corpus.clip_files import load_clip_keypoints
-from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.errors import InputError, SltError
-from slt_cli.pipelines.extraction.clip import Record, extract_clip
-from slt_cli.pipelines.extraction.options import ExtractOptions
-from slt_cli.pipelines.extraction.overlay import overlay_clip
-from slt_cli.video.probe import probe_video
+from slt_cli.pipelines.extraction.jobs import Answer, Job
 
 GRACE_S = 60.0
 """Time for starting up, and on top of ten times the video's duration."""
+_UNKNOWN_S = 3600.0  # video time granted to a job that cannot tell how long it is
 _POLL_S = 0.2
 _TICK_S = 1.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
-
-@dataclass(frozen=True)
-class Job:
-    """One video to extract; only to draw when it is `extracted` already (its record)."""
-
-    video_id: str
-    video: Path
-    corpus: CorpusPaths
-    options: ExtractOptions
-    extracted: Record | None = None
+Watch = Callable[[str, int], None]
 
 
-Outcome = tuple[Job, Record | SltError]
-Tick = Callable[[int], None]
-Task = Callable[[Job, Tick], Record]
+class Crew:
+    """Runs jobs in `workers` spawned processes.
 
-
-def run_job(job: Job, tick: Tick) -> Record:
-    """Extract one clip unless it is there, then draw it if that is wanted."""
-    record = job.extracted or extract_clip(job.video, job.corpus, job.video_id, job.options, tick)
-    drawn = job.options.overlay_files(job.video_id)
-    if drawn is not None:
-        clip = load_clip_keypoints(job.corpus.keypoints(job.video_id))
-        overlay_clip(job.video, clip, *drawn)
-    return record
-
-
-def run_jobs(
-    jobs: Sequence[Job],
-    workers: int,
-    should_stop: Callable[[], int | None],
-    *,
-    task: Task = run_job,
-    grace_s: float = GRACE_S,
-    watch: Callable[[Job, int], None] = lambda job, frames: None,
-) -> Generator[Outcome, None, None]:
-    """Run jobs in `workers` spawned processes and yield each outcome as it arrives.
-
-    A job fails when its process dies or takes longer than ten times the video's duration plus
-    `grace_s`. `watch` is told about once a second how many frames of a job are done. When
-    `should_stop` returns a signal number no outcome follows and the processes end.
+    A job fails when its process dies or takes longer than ten times its video time plus `grace_s`;
+    the clips behind the one that failed are tried again. `watch` is told about once a second how
+    many frames of a clip's job are done.
     """
-    waiting = list(reversed(jobs))
-    crew = [_Worker(task, grace_s, watch) for _ in range(min(workers, len(jobs)))]
-    try:
-        while waiting or any(worker.job for worker in crew):
-            if should_stop() is not None:
-                return
-            for worker in crew:
-                if worker.job is None and waiting:
-                    worker.start(waiting.pop())
-            busy = {worker.connection: worker for worker in crew if worker.job}
-            wait(list(busy), timeout=_POLL_S)
-            for worker in busy.values():
-                outcome = worker.outcome()
-                if outcome is not None:
-                    yield outcome
-    finally:
-        for worker in crew:
-            worker.kill()
+
+    def __init__(
+        self,
+        workers: int,
+        *,
+        grace_s: float = GRACE_S,
+        watch: Watch = lambda video_id, frames: None,
+    ) -> None:
+        self._queue: deque[Job] = deque()
+        self._size = workers
+        self._grace_s = grace_s
+        self._watch = watch
+        self._crew: list[_Worker] = []
+
+    def submit(self, *jobs: Job) -> None:
+        """Add jobs behind those that wait."""
+        self._queue.extend(jobs)
+
+    def next(self, *jobs: Job) -> None:
+        """Add jobs before those that wait, in this order."""
+        self._queue.extendleft(reversed(jobs))
+
+    def forget(self, video_id: str) -> None:
+        """Drop jobs that only work for a clip that has failed already."""
+        self._queue = deque(job for job in self._queue if set(job.video_ids) != {video_id})
+
+    def answers(
+        self, should_stop: Callable[[], int | None]
+    ) -> Generator[tuple[str, Answer], None, None]:
+        """Run until no job is left and yield (clip, answer) as they come.
+
+        When `should_stop` returns a signal number no answer follows and the processes end.
+        """
+        try:
+            while self._queue or any(worker.job for worker in self._crew):
+                if should_stop() is not None:
+                    return
+                self._assign()
+                busy = {worker.connection: worker for worker in self._crew if worker.job}
+                ready = wait(list(busy), timeout=_POLL_S)
+                for connection, worker in busy.items():
+                    yield from worker.hear(connection in ready)
+        finally:
+            for worker in self._crew:
+                worker.kill()
+
+    def _assign(self) -> None:
+        for worker in self._crew:
+            if worker.job is None and self._queue:
+                worker.start(self._queue.popleft())
+        while self._queue and len(self._crew) < self._size:
+            self._crew.append(_Worker(self, self._grace_s, self._watch))
+            self._crew[-1].start(self._queue.popleft())
 
 
 class _Worker:
     """One process that takes job after job, replaced when it fails."""
 
-    def __init__(self, task: Task, grace_s: float, watch: Callable[[Job, int], None]) -> None:
-        self._task = task
+    def __init__(self, crew: Crew, grace_s: float, watch: Watch) -> None:
+        self._crew = crew
         self._watch = watch
         self._grace_s = grace_s
         self._process: BaseProcess | None = None
         self._deadline = 0.0
+        self._settled: set[str] = set()
         self.connection: Connection[Any, Any]
         self.job: Job | None = None
 
@@ -107,34 +107,40 @@ class _Worker:
             context = multiprocessing.get_context("spawn")
             self.connection, theirs = context.Pipe()
             self._process = context.Process(
-                target=_serve, args=(theirs, self._task, job.options.log_path), daemon=True
+                target=_serve, args=(theirs, job.options.log_path), daemon=True
             )
             self._process.start()
             theirs.close()
-        self.job = job
-        self._deadline = time.monotonic() + self._grace_s
+        self.job, self._settled = job, set()
+        seconds = _UNKNOWN_S if job.seconds is None else job.seconds
+        self._deadline = time.monotonic() + self._grace_s + 10 * seconds
         self.connection.send(job)
 
-    def outcome(self) -> Outcome | None:
-        """What became of the job, or None while it runs."""
-        if self.job is None:
-            return None
-        if not self.connection.poll():
-            if time.monotonic() <= self._deadline:
-                return None
-            return self._failed("took far too long and was stopped", "check that the video plays")
+    def hear(self, ready: bool) -> Iterable[tuple[str, Answer]]:
+        """Answers that have come, or the failure of a process that died or is far too slow."""
+        if not ready:
+            if time.monotonic() > self._deadline:
+                yield from self._failed(
+                    "took far too long and was stopped", "check that the video plays"
+                )
+            return
+        assert self.job is not None
         try:
             kind, value = self.connection.recv()
         except (EOFError, OSError):
-            return self._failed(*self._death())
-        if kind == "duration":
-            self._deadline = time.monotonic() + 10 * value + self._grace_s
-            return None
+            yield from self._failed(*self._death())
+            return
         if kind == "frames":
-            self._watch(self.job, value)
-            return None
-        job, self.job = self.job, None
-        return job, value
+            self._watch(self.job.video_ids[0], value)
+        elif kind == "more":
+            self._crew.next(*value)
+        elif kind == "answer":
+            self._settled.add(value[0])
+            yield value
+        else:
+            job, self.job = self.job, None
+            if value is not None:
+                yield from ((name, value) for name in job.video_ids if name not in self._settled)
 
     def kill(self) -> None:
         if self._process is not None:
@@ -152,45 +158,59 @@ class _Worker:
         name = signal.Signals(-code).name if code is not None and code < 0 else f"exit code {code}"
         return f"the decoder or estimator crashed ({name})", "convert the video and try again"
 
-    def _failed(self, message: str, hint: str) -> Outcome:
+    def _failed(self, message: str, hint: str) -> Iterable[tuple[str, Answer]]:
         job, self.job = self.job, None
         assert job is not None
         self.kill()
-        return job, InputError(message, where=str(job.video), hint=hint)
+        error = InputError(message, where=str(job.path), hint=hint)
+        again = job.retry(self._settled)
+        if again is not None:
+            self._crew.next(again)
+        retried = set(again.video_ids) if again is not None else set()
+        for name in job.video_ids:
+            if name not in self._settled | retried:
+                yield name, error
 
 
-class _Ticker:
-    """Sends the number of frames, once in `_TICK_S`."""
+class _Line:
+    """A job's end of the connection."""
 
     def __init__(self, connection: Connection[Any, Any]) -> None:
         self._connection = connection
         self._next = time.monotonic() + _TICK_S
 
-    def __call__(self, frames: int) -> None:
+    def answer(self, video_id: str, answer: Answer) -> None:
+        self._connection.send(("answer", (video_id, answer)))
+
+    def more(self, jobs: list[Job]) -> None:
+        self._connection.send(("more", jobs))
+
+    def frames(self, count: int) -> None:
+        """Tell the count, about once in `_TICK_S`."""
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _TICK_S
-            self._connection.send(("frames", frames))
+            self._connection.send(("frames", count))
 
 
-def _serve(connection: Connection[Any, Any], task: Task, log_path: Path | None) -> None:
+def _serve(connection: Connection[Any, Any], log_path: Path | None) -> None:
     """Body of a worker: signals are the parent's business, and so is the terminal."""
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     _noise_to(log_path)
     while True:
         try:
-            job = connection.recv()
+            job: Job = connection.recv()
         except (EOFError, OSError):
             return
+        error: SltError | None = None
         try:
-            connection.send(("duration", probe_video(job.video).duration_s or 0.0))
-            connection.send(("done", task(job, _Ticker(connection))))
-        except SltError as error:
-            connection.send(("done", error))
-        except Exception as error:
+            job.run(_Line(connection))
+        except SltError as known:
+            error = known
+        except Exception as unknown:
             traceback.print_exc()
-            message = f"{type(error).__name__}: {error}"
-            connection.send(("done", SltError(message, where=str(job.video))))
+            error = SltError(f"{type(unknown).__name__}: {unknown}", where=str(job.path))
+        connection.send(("done", error))
 
 
 def _noise_to(log_path: Path | None) -> None:
