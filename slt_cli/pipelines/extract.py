@@ -24,6 +24,7 @@ from slt_cli.pipelines.extraction.jobs import (
 )
 from slt_cli.pipelines.extraction.merged import Record
 from slt_cli.pipelines.extraction.options import ExtractOptions
+from slt_cli.pipelines.extraction.pieces import ClipSpan
 from slt_cli.pipelines.extraction.plan import ExtractPlan, plan_clips
 from slt_cli.pipelines.extraction.tasks import Task, Tasks, find_tasks, parse_shard, write_tables
 from slt_cli.pipelines.extraction.workers import Crew
@@ -220,18 +221,24 @@ def _jobs(
 ) -> list[Job]:
     """One job per video, whatever the number of its clips; landmark files need no decoding."""
     jobs: list[Job] = []
-    videos: dict[Path, list[Task]] = defaultdict(list)
+    videos: dict[Path, list[ClipSpan]] = defaultdict(list)
     for task in plan.todo:
         if task.source.kind == "landmarks":
-            jobs.append(
-                ImportJob(task.source.path, task.clip.video_id, place, options, overwrite, limit)
-            )
+            job = ImportJob(
+                path=task.source.path, video_ids=(task.clip.video_id,), place=place,
+                options=options, overwrite=overwrite, limit=limit,
+            )  # fmt: skip
+            jobs.append(job)
         else:
-            videos[task.source.path].append(task)
-    for path, of_one in videos.items():
-        jobs.append(VideoJob(path, tuple(task.clip for task in of_one), place, options))
+            videos[task.source.path].append(task.clip)
+    jobs += [VideoJob.of(path, clips, place, options) for path, clips in videos.items()]
     for task, record in plan.undrawn:
-        jobs.append(DrawJob(task.source.path, task.clip, record, place, options))
+        jobs.append(
+            DrawJob(
+                path=task.source.path, video_ids=(task.clip.video_id,), place=place,
+                options=options, record=record,
+            )
+        )  # fmt: skip
     return jobs
 
 
@@ -254,9 +261,7 @@ class _Run:
             report("extract", done=0, total=self.total)
 
     def watch(self, video_id: str, frames: int) -> None:
-        self._report(
-            "extract", done=self.settled, total=self.total, clip=video_id, frames=frames
-        )
+        self._report("extract", done=self.settled, total=self.total, clip=video_id, frames=frames)
 
     def hear(self, crew: Crew, video_id: str, answer: Answer) -> None:
         if isinstance(answer, OutOfResources):
@@ -272,15 +277,13 @@ class _Run:
         self.settled += 1
         self.total = max(self.total, self.settled)
         status = "failed" if isinstance(answer, SltError) else answer["status"]
-        self._report(
-            "extract", done=self.settled, total=self.total, clip=video_id, status=status
-        )
+        self._report("extract", done=self.settled, total=self.total, clip=video_id, status=status)
 
     def _piece(self, crew: Crew, video_id: str, answer: PieceDone) -> None:
         pieces = self._pieces[video_id]
         pieces[answer.number] = answer
         if len(pieces) == answer.total and video_id not in self.outcome.failed:
-            crew.next(CommitJob(answer, self._place, self._options))
+            crew.next(CommitJob.of(answer, self._place, self._options))
             del self._pieces[video_id]
 
     def _settle(self, video_id: str, answer: dict[str, Any] | SltError) -> None:

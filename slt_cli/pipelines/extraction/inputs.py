@@ -69,7 +69,7 @@ def find_sources(names: Sequence[str], *, leave_out: Path | None = None) -> Inpu
 
 
 def names_from(listing: str, *, null: bool) -> list[str]:
-    """The entries of a list, one per line or NUL-separated; `-` is stdin. File names keep any bytes.
+    """The entries of a list, one per line or NUL-separated; `-` is stdin. Names keep any bytes.
 
     Raises `UsageError` when the list is missing or empty.
     """

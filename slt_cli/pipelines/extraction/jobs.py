@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
-from dataclasses import dataclass, replace
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -17,6 +18,8 @@ from slt_cli.pipelines.extraction.overlay import overlay_clip
 from slt_cli.pipelines.extraction.pieces import ClipSpan, Piece, divide
 from slt_cli.pipelines.extraction.source import SourceFile, duration_s
 from slt_cli.pipelines.extraction.stage import Stage
+
+_HASHED_PER_S = 20e6  # bytes that even a slow disk gives in a second
 
 
 @dataclass(frozen=True)
@@ -39,32 +42,11 @@ class Say(Protocol):
     def answer(self, video_id: str, answer: Answer) -> None:
         """A clip, or a piece of one, is settled."""
 
-    def more(self, jobs: list[Job]) -> None:
+    def more(self, jobs: Sequence[Job]) -> None:
         """These jobs are to be done next."""
 
     def frames(self, count: int) -> None:
         """So many frames have been worked on."""
-
-
-class Job(Protocol):
-    """Work of one process. `seconds` of video bound its time; None is unknown."""
-
-    path: Path
-    options: ExtractOptions
-    seconds: float | None
-
-    @property
-    def video_ids(self) -> tuple[str, ...]:
-        """The clips that it settles, in order."""
-        ...
-
-    def run(self, say: Say) -> None:
-        """Do it, in a worker. An error raised here is the answer for every clip left open."""
-        ...
-
-    def retry(self, settled: Collection[str]) -> Job | None:
-        """The job to run after a crash that is blamed on the first clip that was not settled."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -75,63 +57,83 @@ class Place:
     stage: Path
 
 
-@dataclass(frozen=True)
-class VideoJob:
-    """Look at a video and divide its clips into pieces."""
+@dataclass(frozen=True, kw_only=True)
+class Job(ABC):
+    """Work of one process: `video_ids` are the clips that it settles, in order.
+
+    Its time is bounded by ten times `seconds`; None is unknown.
+    """
 
     path: Path
-    clips: tuple[ClipSpan, ...]
+    video_ids: tuple[str, ...]
     place: Place
     options: ExtractOptions
+    seconds: float | None = None
 
-    @property
-    def seconds(self) -> float | None:
-        """Time to hash the file: slow disks read 20 MB in a second."""
-        return self.path.stat().st_size / 2e8 if self.path.is_file() else None
-
-    @property
-    def video_ids(self) -> tuple[str, ...]:
-        return tuple(clip.video_id for clip in self.clips)
-
+    @abstractmethod
     def run(self, say: Say) -> None:
-        duration = duration_s(self.path, self.options.frames_fps)
-        source = SourceFile.of(self.path)
-        groups = divide(self.clips, duration)
-        say.more(
-            [PiecesJob(source, pieces, self.place, self.options, duration) for pieces in groups]
-        )
+        """Do it, in a worker. An error raised here is the answer for every clip left open."""
 
     def retry(self, settled: Collection[str]) -> Job | None:
+        """The job to run after a crash, blamed on the first clip that is not `settled`."""
         return None
 
 
-@dataclass(frozen=True)
-class PiecesJob:
+@dataclass(frozen=True, kw_only=True)
+class VideoJob(Job):
+    """Look at a video and divide its clips into pieces."""
+
+    clips: tuple[ClipSpan, ...]
+
+    @classmethod
+    def of(
+        cls, path: Path, clips: Sequence[ClipSpan], place: Place, options: ExtractOptions
+    ) -> Self:
+        """The job for all clips of one video."""
+        seconds = path.stat().st_size / (10 * _HASHED_PER_S) if path.is_file() else None
+        return cls(
+            path=path, clips=tuple(clips), video_ids=tuple(clip.video_id for clip in clips),
+            place=place, options=options, seconds=seconds,
+        )  # fmt: skip
+
+    def run(self, say: Say) -> None:
+        """Hand back a `PiecesJob` for every group of pieces."""
+        duration = duration_s(self.path, self.options.frames_fps)
+        source = SourceFile.of(self.path)
+        say.more(
+            [
+                PiecesJob.of(source, pieces, self.place, self.options, duration)
+                for pieces in divide(self.clips, duration)
+            ]
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PiecesJob(Job):
     """Decode a stretch of a video once for all pieces in it; commit clips of a single piece."""
 
     source: SourceFile
     pieces: tuple[Piece, ...]
-    place: Place
-    options: ExtractOptions
     duration_s: float | None
 
-    @property
-    def path(self) -> Path:
-        return self.source.path
-
-    @property
-    def seconds(self) -> float | None:
-        ends = [p.end_s if p.end_s is not None else self.duration_s for p in self.pieces]
+    @classmethod
+    def of(
+        cls, source: SourceFile, pieces: Sequence[Piece], place: Place, options: ExtractOptions,
+        duration_s: float | None,
+    ) -> Self:  # fmt: skip
+        """The job for pieces of one video, which lasts `duration_s` as far as is known."""
+        ends = [p.end_s if p.end_s is not None else duration_s for p in pieces]
         known = [end for end in ends if end is not None]
-        if len(known) < len(ends):
-            return None
-        return max(0.0, max(known) - min(p.start_s or 0.0 for p in self.pieces))
-
-    @property
-    def video_ids(self) -> tuple[str, ...]:
-        return tuple(piece.clip.video_id for piece in self.pieces)
+        start = min(piece.start_s or 0.0 for piece in pieces)
+        return cls(
+            path=source.path, video_ids=tuple(piece.clip.video_id for piece in pieces),
+            place=place, options=options, source=source, pieces=tuple(pieces),
+            duration_s=duration_s,
+            seconds=max(0.0, max(known) - start) if len(known) == len(ends) else None,
+        )  # fmt: skip
 
     def run(self, say: Say) -> None:
+        """Answer piece by piece."""
         stage, begun = Stage(self.place.stage), time.monotonic()
         done = stage_pieces(self.source, self.pieces, stage, self.options, say.frames)
         for piece, error in done:
@@ -140,106 +142,81 @@ class PiecesJob:
                 self.source, piece.clip, piece.number, piece.total, elapsed_s
             )
             if isinstance(answer, PieceDone) and piece.total == 1:
-                answer = settle(CommitJob(answer, self.place, self.options))
+                answer = _settled(answer, self.place, self.options)
             say.answer(piece.clip.video_id, answer)
 
-    def retry(self, settled: Collection[str]) -> Self | None:
-        left = [piece for piece in self.pieces if piece.clip.video_id not in settled]
-        return replace(self, pieces=tuple(left[1:])) if left[1:] else None
+    def retry(self, settled: Collection[str]) -> Job | None:
+        """The pieces behind the one that is to blame."""
+        left = [piece for piece in self.pieces if piece.clip.video_id not in settled][1:]
+        if not left:
+            return None
+        return self.of(self.source, left, self.place, self.options, self.duration_s)
 
 
-@dataclass(frozen=True)
-class CommitJob:
+@dataclass(frozen=True, kw_only=True)
+class CommitJob(Job):
     """Move a clip whose pieces are all staged into the corpus, and draw it if that is wanted."""
 
     done: PieceDone
-    place: Place
-    options: ExtractOptions
-    seconds: float | None = None
 
-    @property
-    def path(self) -> Path:
-        return self.done.source.path
-
-    @property
-    def video_ids(self) -> tuple[str, ...]:
-        return (self.done.clip.video_id,)
+    @classmethod
+    def of(cls, done: PieceDone, place: Place, options: ExtractOptions) -> Self:
+        """The job for the clip that `done` is the last piece of."""
+        return cls(
+            path=done.source.path, video_ids=(done.clip.video_id,), place=place, options=options,
+            done=done,
+        )  # fmt: skip
 
     def run(self, say: Say) -> None:
-        say.answer(self.done.clip.video_id, settle(self))
-
-    def retry(self, settled: Collection[str]) -> Job | None:
-        return None
+        """Answer with the record."""
+        say.answer(self.video_ids[0], _settled(self.done, self.place, self.options))
 
 
-def settle(job: CommitJob) -> Record | SltError:
-    """The record of the committed clip, or why it could not be."""
-    done, place = job.done, job.place
-    try:
-        record = commit_clip(
-            done.source, done.clip, done.total, Stage(place.stage), place.corpus, job.options
-        )
-        draw(done.source.path, place.corpus, done.clip, job.options)
-    except SltError as error:
-        return error
-    return record | timing(record, done.elapsed_s)
-
-
-@dataclass(frozen=True)
-class DrawJob:
+@dataclass(frozen=True, kw_only=True)
+class DrawJob(Job):
     """Draw a clip that was extracted earlier; `record` is its line in the manifest."""
 
-    path: Path
-    clip: ClipSpan
     record: dict[str, Any]
-    place: Place
-    options: ExtractOptions
-    seconds: float | None = None
-
-    @property
-    def video_ids(self) -> tuple[str, ...]:
-        return (self.clip.video_id,)
 
     def run(self, say: Say) -> None:
-        draw(self.path, self.place.corpus, self.clip, self.options)
-        say.answer(self.clip.video_id, self.record)
-
-    def retry(self, settled: Collection[str]) -> Job | None:
-        return None
+        """Answer with the record as it was."""
+        draw(self.path, self.place.corpus, self.video_ids[0], self.options)
+        say.answer(self.video_ids[0], self.record)
 
 
-def draw(video: Path, corpus: CorpusPaths, clip: ClipSpan, options: ExtractOptions) -> None:
-    """Draw a stored clip, if the options ask for it."""
-    drawn = options.overlay_files(clip.video_id)
-    if drawn is not None:
-        stored = load_clip_keypoints(corpus.keypoints(clip.video_id))
-        overlay_clip(video, stored, *drawn, frames_fps=options.frames_fps)
-
-
-@dataclass(frozen=True)
-class ImportJob:
+@dataclass(frozen=True, kw_only=True)
+class ImportJob(Job):
     """Take over the landmarks that a file holds, of one clip or of many."""
 
-    path: Path
-    name: str
-    place: Place
-    options: ExtractOptions
     overwrite: bool
     limit: int | None
-    seconds: float | None = None
-
-    @property
-    def video_ids(self) -> tuple[str, ...]:
-        return (self.name,)
 
     def run(self, say: Say) -> None:
+        """Answer clip by clip."""
         from slt_cli.pipelines.extraction.landmark_files import import_all
 
         for video_id, answer in import_all(
-            SourceFile.of(self.path), self.name, self.place.corpus, self.options,
+            SourceFile.of(self.path), self.video_ids[0], self.place.corpus, self.options,
             overwrite=self.overwrite, limit=self.limit,
         ):  # fmt: skip
             say.answer(video_id, answer)
 
-    def retry(self, settled: Collection[str]) -> Job | None:
-        return None
+
+def draw(video: Path, corpus: CorpusPaths, video_id: str, options: ExtractOptions) -> None:
+    """Draw a stored clip, if the options ask for it."""
+    drawn = options.overlay_files(video_id)
+    if drawn is not None:
+        stored = load_clip_keypoints(corpus.keypoints(video_id))
+        overlay_clip(video, stored, *drawn, frames_fps=options.frames_fps)
+
+
+def _settled(done: PieceDone, place: Place, options: ExtractOptions) -> Record | SltError:
+    """The record of the committed clip, or why it could not be."""
+    try:
+        record = commit_clip(
+            done.source, done.clip, done.total, Stage(place.stage), place.corpus, options
+        )
+        draw(done.source.path, place.corpus, done.clip.video_id, options)
+    except SltError as error:
+        return error
+    return record | timing(record, done.elapsed_s)

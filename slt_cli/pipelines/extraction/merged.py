@@ -46,10 +46,12 @@ class Merged:
 
     @property
     def frames(self) -> int:
+        """Frames of the clip."""
         return sum(piece.facts["frames"] for piece in self.pieces)
 
     @property
     def layout(self) -> Layout:
+        """The layout of its landmarks."""
         return get_layout(self.pieces[0].facts["layout"])
 
     def check(self) -> None:
@@ -73,7 +75,7 @@ class Merged:
         covered = self._coverage()["pose"]
         if covered < options.min_coverage:
             raise InputError(
-                f"a body is seen in {covered:.0%} of the frames, less than {options.min_coverage:.0%}",
+                f"a body is seen in {covered:.0%} of the frames, not {options.min_coverage:.0%}",
                 where=str(path), hint="look at it with --overlay, or lower --min-coverage",
             )  # fmt: skip
         if self.damage.is_damaged and options.on_damage == "fail":

@@ -67,9 +67,7 @@ def plan_clips(
     return plan
 
 
-def clip_state(
-    corpus: CorpusPaths, video_id: str, record: Record, wanted: dict[str, Any]
-) -> str:
+def clip_state(corpus: CorpusPaths, video_id: str, record: Record, wanted: dict[str, Any]) -> str:
     """`finished`, `torn` (a crash left it so), or `other`: made from another file or otherwise."""
     recorded = _agrees(record.get("source"), wanted)
     stored = _stored_from(corpus.keypoints(video_id), wanted)

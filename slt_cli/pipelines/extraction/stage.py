@@ -54,6 +54,7 @@ class StoredPiece:
         self.facts: dict[str, Any] = {**facts, "damage": DamageReport(**facts["damage"])}
 
     def array(self, name: str) -> npt.NDArray[Any]:
+        """One array of the piece, by its name in `PieceResult`."""
         with np.load(self.path, allow_pickle=False) as archive:
             array: npt.NDArray[Any] = archive[name]
             return array
@@ -67,6 +68,7 @@ class HeldPiece:
         self.facts = result.facts
 
     def array(self, name: str) -> npt.NDArray[Any]:
+        """One array of the piece, by its name in `PieceResult`."""
         array: npt.NDArray[Any] = getattr(self._result, name)
         return array
 
