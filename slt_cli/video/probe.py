@@ -15,6 +15,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from slt_cli.errors import InputError, MissingAsset, UsageError
+from slt_cli.video.cut_files import is_cut
+from slt_cli.video.pixels import quarter_turns, shown_size
 
 MAX_PIXELS = 2**26
 """Largest picture that is decoded: 67 million pixels, twice an 8K frame."""
@@ -23,15 +25,20 @@ _NO_INDEX = "the video's index (moov) is missing or cut: incomplete download?"
 _AGAIN = "download or copy the file again"
 _PLAYS = "give a file that a video player plays"
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
+_ALMOST_SQUARE = Fraction(1, 100)
+_MOST_STRETCHED = 4
+_ENDS_NOT_LENGTHS = ("matroska", "flv")
 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """Facts from the header of a video.
+    """Facts from the header of a video, or of a folder of pictures.
 
-    `width` and `height` are those of the picture as shown, after turning it by `rotation` degrees
+    `width` and `height` are those of the picture as shown: made of square pixels where the stored
+    ones are `pixel_aspect` times as wide as high, and turned by `rotation` degrees
     counter-clockwise. `num_frames` is the header's count, 0 when it has none. `duration_s` and
-    `fps` are None when unknown.
+    `fps` are None when unknown. `interlaced`: frames are woven from two half pictures (they are
+    read as they are).
     """
 
     path: Path
@@ -42,6 +49,8 @@ class VideoInfo:
     duration_s: float | None
     num_frames: int
     codec: str
+    pixel_aspect: Fraction = Fraction(1)
+    interlaced: bool = False
 
 
 def probe_video(path: Path) -> VideoInfo:
@@ -51,7 +60,7 @@ def probe_video(path: Path) -> VideoInfo:
     `MissingAsset` for a codec that this build of FFmpeg cannot decode.
     """
     with open_video(path) as (container, stream):
-        return video_info(path, container, stream, _first_rotation(container, stream))
+        return video_info(path, container, stream, _first_frame(container, stream))
 
 
 @contextmanager
@@ -63,16 +72,17 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     with _open(path) as container:
         stream = _video_stream(path, container)
         codec = stream.codec_context
-        if codec is None and _is_cut_mp4(path):
+        if codec is None and is_cut(path):
             raise InputError(_NO_INDEX, where=str(path), hint=_AGAIN)
         if codec is None:
             raise MissingAsset(
                 "the video's codec is not in this build of FFmpeg", where=str(path),
                 hint=f"convert it: ffmpeg -i {path.name} -c:v libx264 converted.mp4; slt doctor",
             )  # fmt: skip
-        if codec.width * codec.height > MAX_PIXELS:
+        width, height = shown_size(codec.width, codec.height, pixel_aspect(stream), None)
+        if max(width, codec.width) * height > MAX_PIXELS:
             raise InputError(
-                f"the picture is {codec.width} x {codec.height}, more than {MAX_PIXELS} pixels",
+                f"the picture is {width} x {height}, more than {MAX_PIXELS} pixels",
                 where=str(path), hint="scale the video down first",
             )  # fmt: skip
         # Several threads per decoder have hung on damaged streams, and gain nothing beside the
@@ -83,26 +93,47 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
 
 def video_info(
-    path: Path, container: InputContainer, stream: VideoStream, rotation: int
+    path: Path, container: InputContainer, stream: VideoStream, frame: VideoFrame | None
 ) -> VideoInfo:
-    """Facts of an opened video whose frames are to be turned by `rotation` degrees."""
+    """Facts of an opened video; how it is turned and woven is told by a decoded `frame`."""
     codec = stream.codec_context
-    turned = rotation % 180 != 0
+    aspect = pixel_aspect(stream)
+    width, height = shown_size(codec.width, codec.height, aspect, frame)
     return VideoInfo(
         path=path,
-        width=codec.height if turned else codec.width,
-        height=codec.width if turned else codec.height,
-        rotation=rotation,
+        width=width,
+        height=height,
+        rotation=90 * quarter_turns(frame) if frame is not None else 0,
         fps=stream.average_rate or stream.guessed_rate or None,
-        duration_s=_duration_s(container, stream),
+        duration_s=_own_duration_s(stream) or _file_duration_s(container),
         num_frames=stream.frames,
         codec=codec.name,
+        pixel_aspect=aspect,
+        interlaced=frame is not None and bool(frame.interlaced_frame),
     )
 
 
-def quarter_turns(frame: VideoFrame) -> int:
-    """How many quarter turns counter-clockwise show the frame upright, 0 to 3."""
-    return round(getattr(frame, "rotation", 0) / 90) % 4
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width over height of a pixel; 1 also where it differs by less than 1 % or makes no sense."""
+    aspect = stream.sample_aspect_ratio or Fraction(1)
+    if abs(aspect - 1) < _ALMOST_SQUARE or not 1 <= max(aspect, 1 / aspect) <= _MOST_STRETCHED:
+        return Fraction(1)
+    return aspect
+
+
+def promised_end_s(container: InputContainer, stream: VideoStream) -> tuple[float | None, bool]:
+    """When the frames should end by the header, and whether it speaks of the video alone.
+
+    Otherwise the time is that of the whole file, which sound may prolong. None if unknown.
+    """
+    if container.format.name == "gif":  # its duration is that of the frames found
+        return None, True
+    own_s, file_s = _own_duration_s(stream), _file_duration_s(container)
+    duration_s = own_s or file_s
+    # What a Matroska or Flash header calls duration is the time at which the last frame ends.
+    from_start = any(name in container.format.name for name in _ENDS_NOT_LENGTHS)
+    start_s = 0.0 if from_start else _start_s(container, stream)
+    return (None if duration_s is None else start_s + duration_s), own_s is not None
 
 
 def _open(path: Path) -> InputContainer:
@@ -110,8 +141,13 @@ def _open(path: Path) -> InputContainer:
         raise missing_path(path)
     if path.is_dir():
         raise InputError("a folder, not a video file", where=str(path))
+    if not path.is_file():
+        raise InputError("a pipe or a device, not a file", where=str(path), hint="save it first")
     try:
-        return av.open(str(path), metadata_errors="replace")
+        # An absolute path, as 10:30.mp4 would be taken for the address of a protocol "10"; local
+        # files alone, as a playlist may name others.
+        name, local = str(path.absolute()), {"protocol_whitelist": "file"}
+        return av.open(name, options=local, metadata_errors="replace")
     except PermissionError as error:
         raise InputError("no permission to read the video", where=str(path)) from error
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -145,21 +181,6 @@ def _why_not_a_video(path: Path, error: Exception) -> tuple[str, str | None]:
     return f"not a video ({str(error).strip() or type(error).__name__})", _PLAYS
 
 
-def _is_cut_mp4(path: Path) -> bool:
-    """Whether the boxes of an MP4 file promise more bytes than it has."""
-    total, at = path.stat().st_size, 0
-    with path.open("rb") as handle:
-        while at + 8 <= total:
-            handle.seek(at)
-            head = handle.read(16)
-            if at == 0 and head[4:8] != b"ftyp":
-                return False
-            size = int.from_bytes(head[:4], "big")
-            size = int.from_bytes(head[8:16], "big") if size == 1 else size or total - at
-            at += max(size, 8)
-    return at != total
-
-
 def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     streams = [s for s in container.streams.video if not s.disposition & _ATTACHED_PICTURE]
     if not streams:
@@ -170,16 +191,21 @@ def _video_stream(path: Path, container: InputContainer) -> VideoStream:
     return next((s for s in streams if best is not None and s.index == best.index), streams[0])
 
 
-def _first_rotation(container: InputContainer, stream: VideoStream) -> int:
+def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame | None:
     try:
-        frame = next(iter(container.decode(stream)), None)
+        return next(iter(container.decode(stream)), None)
     except (av.FFmpegError, ValueError):
-        return 0
-    return 90 * quarter_turns(frame) if frame is not None else 0
+        return None
 
 
-def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
-    """Duration of the video stream, else of the file: only Matroska keeps the former in a tag."""
+def _start_s(container: InputContainer, stream: VideoStream) -> float:
+    if stream.start_time is not None and stream.time_base is not None:
+        return float(stream.start_time * stream.time_base)
+    return (container.start_time or 0) / av.time_base
+
+
+def _own_duration_s(stream: VideoStream) -> float | None:
+    """Duration of the video stream; Matroska keeps it in a tag."""
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     tag = stream.metadata.get("DURATION", "").split(":")
@@ -188,4 +214,8 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
             return 3600 * int(tag[0]) + 60 * int(tag[1]) + float(tag[2]) or None
         except ValueError:
             pass
+    return None
+
+
+def _file_duration_s(container: InputContainer) -> float | None:
     return container.duration / av.time_base if container.duration else None

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slt_cli.errors import InputError, SltError
-from slt_cli.video.decode import Frame, VideoReader, _Clock
+from slt_cli.video.decode import Frame, VideoReader
+from slt_cli.video.stream import Clock
 from tests.video.media import (
     cut,
     picture,
@@ -87,7 +88,7 @@ def test_variable_frame_rate_is_kept(tmp_path: Path) -> None:
 
 @given(st.lists(st.one_of(st.none(), st.integers(-50, 50)), min_size=1, max_size=20))
 def test_times_always_increase_and_repairs_are_counted(pts: list[int | None]) -> None:
-    clock = _Clock(0.04, Fraction(1, 25))
+    clock = Clock(0.04, Fraction(1, 25))
     times = [clock.tell(SimpleNamespace(pts=p, duration=1)) for p in pts]
     assert all(b > a for a, b in pairwise(times))
     kept = sum(p is not None and t == p / 25 for p, t in zip(pts, times, strict=True))
