@@ -28,6 +28,7 @@ class CorpusPaths:
     val_index: Path
     test_index: Path
     manifest: Path
+    shard_dir: Path
 
     @classmethod
     def from_root(cls, root: Path, **overrides: Path) -> CorpusPaths:
@@ -44,6 +45,7 @@ class CorpusPaths:
             "val_index": root / "index" / "val.csv",
             "test_index": root / "index" / "test.csv",
             "manifest": root / "metadata.jsonl",
+            "shard_dir": root / "shards",
         }
         return cls(root=root, **(usual | overrides))
 
@@ -74,6 +76,13 @@ class CorpusPaths:
             raise UsageError(f"unknown split {split!r}", hint="one of: " + ", ".join(SPLITS))
         path: Path = getattr(self, f"{split}_index")
         return path
+
+    def manifest_for(self, shard: tuple[int, int] | None) -> Path:
+        """The manifest that one job appends to; part i of n, counted from 0, has its own."""
+        if shard is None:
+            return self.manifest
+        part, parts = shard
+        return self.manifest.with_stem(f"{self.manifest.stem}-{part:05d}-of-{parts:05d}")
 
 
 def crop_name(video_id: str, frame: int) -> str:
