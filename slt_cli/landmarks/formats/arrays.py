@@ -147,6 +147,7 @@ def _clip_file(arrays: dict[str, npt.NDArray[Any]], path: Path) -> LandmarkTrack
             layout=layout.name,
             frame_size=(width, height),
             fps=Fraction(numerator, denominator) if numerator else None,
+            file_format=f"slt clip file {SCHEMA}",
             estimator=json.loads(str(arrays["estimator"])),
             is_timed=True,
         )

@@ -28,7 +28,8 @@ class LandmarkTrack:
     and z in the estimator's own unit, `confidence` (T, V) float32, `valid` (T, V) bool; what is not
     valid is 0. `time_s` (T,) float64; `is_timed` tells whether these times were measured rather
     than made from a frame rate. `frame_size` is (width, height), (1, 1) when unknown. `estimator`
-    has the keys name, version, settings. `notes` say what had to be assumed or was left out.
+    has the keys name, version, settings; `file_format` is what the landmarks were read from.
+    `notes` say what had to be assumed or was left out.
     """
 
     points: Floats
@@ -38,6 +39,7 @@ class LandmarkTrack:
     layout: str
     frame_size: tuple[int, int]
     fps: Fraction | None
+    file_format: str
     estimator: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     is_timed: bool = False
@@ -64,11 +66,6 @@ class Known:
     fps: Fraction | None = None
 
 
-def imported_by(file_format: str) -> dict[str, Any]:
-    """The estimator of landmarks whose file does not name it: the format stands for it."""
-    return {"name": "imported", "version": file_format, "settings": {}}
-
-
 def track_from_pixels(
     xyz: npt.NDArray[Any],
     confidence: npt.NDArray[Any],
@@ -81,7 +78,8 @@ def track_from_pixels(
 ) -> LandmarkTrack:
     """A track from pixel coordinates (T, V, 3) and confidence (T, V).
 
-    A point is valid where its confidence is above 0 and all its numbers are finite.
+    A point is valid where its confidence is above 0 and all its numbers are finite. Confidence
+    above 1, which some networks give, becomes 1.
     """
     valid = np.isfinite(xyz).all(axis=2) & np.isfinite(confidence) & (confidence > 0)
     clean = np.where(valid[..., None], xyz, 0).astype(np.float64)
@@ -89,15 +87,19 @@ def track_from_pixels(
     rate = fps or Fraction(ASSUMED_FPS)
     if fps is None:
         notes = (*notes, f"no frame rate in the file: {ASSUMED_FPS} frames per second assumed")
+    above = int((confidence[valid] > 1).sum())
+    if above:
+        notes = (*notes, f"{above} values of confidence above 1 stored as 1")
     return LandmarkTrack(
         points=points.astype(np.float32),
-        confidence=np.where(valid, confidence, 0).astype(np.float32),
+        confidence=np.where(valid, np.minimum(confidence, 1), 0).astype(np.float32),
         valid=valid,
         time_s=np.arange(len(points)) / float(rate),
         layout=layout,
         frame_size=frame_size,
         fps=fps,
-        estimator=imported_by(file_format),
+        file_format=file_format,
+        estimator={"name": "imported", "version": file_format, "settings": {}},
         notes=notes,
     )
 

@@ -96,7 +96,8 @@ def _precomputed(request: pytest.FixtureRequest) -> Case:
     rng = np.random.default_rng(0)
     for i in range(2):
         render_clip(folder / f"{i}.mp4", ["CASA", "ROJO"], "ana", seed=i)
-        keypoints = rng.uniform(0.1, 0.9, (FRAMES, 133, 3)).astype(np.float32)
+        frames = len(read_clip(folder / f"{i}.mp4", count=1000))
+        keypoints = rng.uniform(0.1, 0.9, (frames, 133, 3)).astype(np.float32)
         keypoints[3, 10] = np.nan
         np.save(landmarks / f"{i}.npy", keypoints)
     clips = (read_clip(folder / "0.mp4"), read_clip(folder / "1.mp4"))
