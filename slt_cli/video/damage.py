@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
+from statistics import median
 from typing import Any
 
 DEFAULT_STEP_S = 0.04
@@ -67,6 +68,13 @@ class DamageReport:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, with the verdicts."""
         return asdict(self) | {"is_truncated": self.is_truncated, "is_damaged": self.is_damaged}
+
+
+def count_gaps(times: Sequence[float], step_s: float) -> tuple[float, int]:
+    """The usual step between times (`step_s` if there is none), and how many are far longer."""
+    steps = [b - a for a, b in pairwise(times)]
+    usual_s = median(steps) if steps else step_s
+    return usual_s, sum(step > 1.5 * usual_s for step in steps)
 
 
 def merge_damage(reports: Sequence[DamageReport]) -> DamageReport:

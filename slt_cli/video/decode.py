@@ -7,9 +7,7 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
-from statistics import median
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +17,7 @@ from av.video.frame import VideoFrame
 
 from slt_cli.errors import InputError
 from slt_cli.video.cut_files import is_cut
-from slt_cli.video.damage import DamageReport, merge_damage
+from slt_cli.video.damage import DamageReport, count_gaps, merge_damage
 from slt_cli.video.pixels import rgb_picture, shown_size
 from slt_cli.video.probe import VideoInfo, video_info
 from slt_cli.video.stream import FrameStream, TimedFrame
@@ -126,9 +124,7 @@ class VideoReader:
 
     def _finish(self, reached_end: bool) -> None:
         damage, clock, times = self.damage, self._source.clock, self._times
-        steps = [b - a for a, b in pairwise(times)]
-        damage.step_s = median(steps) if steps else clock.step_s
-        damage.gaps = sum(step > 1.5 * damage.step_s for step in steps)
+        damage.step_s, damage.gaps = count_gaps(times, clock.step_s)
         damage.bad_packets = sum(
             self._start_s <= due_s < self._end_s for due_s in self._source.bad_times_s
         )

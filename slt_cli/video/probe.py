@@ -21,6 +21,12 @@ from slt_cli.video.pixels import quarter_turns, shown_size
 MAX_PIXELS = 2**26
 """Largest picture that is decoded: 67 million pixels, twice an 8K frame."""
 
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
+    ".wmv", ".flv", ".3gp", ".ogv", ".gif",
+)  # fmt: skip
+"""Endings by which videos are found in a folder."""
+
 _NO_INDEX = "the video's index (moov) is missing or cut: incomplete download?"
 _AGAIN = "download or copy the file again"
 _PLAYS = "give a file that a video player plays"
@@ -132,8 +138,15 @@ def promised_end_s(container: InputContainer, stream: VideoStream) -> tuple[floa
     duration_s = own_s or file_s
     # What a Matroska or Flash header calls duration is the time at which the last frame ends.
     from_start = any(name in container.format.name for name in _ENDS_NOT_LENGTHS)
-    start_s = 0.0 if from_start else _start_s(container, stream)
-    return (None if duration_s is None else start_s + duration_s), own_s is not None
+    begins_s = 0.0 if from_start else start_s(container, stream)
+    return (None if duration_s is None else begins_s + duration_s), own_s is not None
+
+
+def start_s(container: InputContainer, stream: VideoStream) -> float:
+    """When the first frame is shown, according to the header."""
+    if stream.start_time is not None and stream.time_base is not None:
+        return float(stream.start_time * stream.time_base)
+    return (container.start_time or 0) / av.time_base
 
 
 def _open(path: Path) -> InputContainer:
@@ -196,12 +209,6 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
         return next(iter(container.decode(stream)), None)
     except (av.FFmpegError, ValueError):
         return None
-
-
-def _start_s(container: InputContainer, stream: VideoStream) -> float:
-    if stream.start_time is not None and stream.time_base is not None:
-        return float(stream.start_time * stream.time_base)
-    return (container.start_time or 0) / av.time_base
 
 
 def _own_duration_s(stream: VideoStream) -> float | None:

@@ -19,7 +19,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from slt_cli.video.damage import DEFAULT_STEP_S
-from slt_cli.video.probe import open_video, promised_end_s
+from slt_cli.video.probe import open_video, promised_end_s, start_s
 
 _SMALLEST_STEP_S = 0.001
 _STEPS_BACK_S = (0.0, 2.0, 10.0)
@@ -79,7 +79,8 @@ class Clock:
 class FrameStream:
     """A file opened for reading its frames with their times.
 
-    A context manager. `promised_end_s` is when the header lets the frames end, or, where
+    A context manager. `first_s` is when the header lets the frames begin. `promised_end_s` is when
+    it lets them end, or, where
     `promise_is_own` is false, the whole file with its sound. `bad_times_s` tells when the packets
     were due that could not be read (-inf: before any frame), `others_end_s` how far the file's
     other streams went.
@@ -118,6 +119,10 @@ class FrameStream:
             self._open()
         yield from map(self._told, self._decoded(self._packets()))
 
+    def key_frame(self, time_s: float) -> TimedFrame | None:
+        """The key frame before `time_s`; None where it cannot be reached by seeking."""
+        return next(self._from_key_frame(time_s, time_s), None) if self._can_seek(time_s) else None
+
     def _open(self) -> None:
         self._stack.close()
         self.container: InputContainer
@@ -128,6 +133,7 @@ class FrameStream:
         self._by_coding_order = (
             name == "avi" and codec.name in _CODING_ORDER and bool(codec.has_b_frames)
         )
+        self.first_s = start_s(self.container, self.stream)
         self.promised_end_s, self.promise_is_own = promised_end_s(self.container, self.stream)
         self._forget()
 
@@ -140,10 +146,9 @@ class FrameStream:
         self._packet_s = -math.inf
 
     def _can_seek(self, time_s: float) -> bool:
-        begins = self.stream.start_time
         return (
-            begins is not None
-            and time_s > float(begins * self._unit_s)
+            self.stream.start_time is not None
+            and time_s > self.first_s
             and self.container.format.name not in _FROM_THE_START
             and not self._by_coding_order
         )
