@@ -26,7 +26,7 @@ def write_corpus(
             video_id = f"{split}_{index:03d}"
             words = rng.choice(len(WORDS), size=int(rng.integers(1, 4)), replace=False)
             save_clip_keypoints(
-                root / "keypoints" / f"{video_id}.npz", _clip(words, frames, layout, rng)
+                root / "keypoints" / f"{video_id}.npz", _clip(words, frames, layout, rng, video_id)
             )
             ids.append(video_id)
             rows.append(f"{video_id};veo {' y '.join(WORDS[w] for w in words)}")
@@ -38,7 +38,7 @@ def write_corpus(
 
 
 def _clip(
-    words: np.ndarray, frames: int, layout: object, rng: np.random.Generator
+    words: np.ndarray, frames: int, layout: object, rng: np.random.Generator, video_id: str
 ) -> ClipKeypoints:
     count = len(layout)  # type: ignore[arg-type]
     resting = np.random.default_rng(7).uniform(0.3, 0.7, (count, 2))
@@ -57,7 +57,7 @@ def _clip(
         layout="mediapipe_holistic_543",
         frame_size=(320, 240),
         fps=Fraction(25),
-        source={"name": "made.mp4", "sha256": "0" * 64},
+        source={"name": f"{video_id}.mp4", "sha256": video_id.encode().hex()},
         estimator={"name": "made", "version": "1", "settings": {}},
     )
 

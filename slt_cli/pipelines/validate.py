@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from slt_cli.corpus.checks import Corpus, check_corpus
-from slt_cli.corpus.paths import CorpusPaths
-from slt_cli.corpus.rules.finding import Finding
 from slt_cli.errors import UsageError
 from slt_cli.pipelines.result import Plan, Report, Result
+from slt_cli.pipelines.validation.corpus import validate_corpus
 from slt_cli.settings.load import Loaded
 from slt_cli.settings.root import Settings
 
@@ -35,39 +33,7 @@ def run_validate(target: Path, settings: Settings, report: Report) -> Result:
             "neither a corpus nor a run", where=str(target),
             hint="slt validate CORPUS, slt validate RUN or slt validate RUN/best.pt",
         )  # fmt: skip
-    corpus = Corpus(CorpusPaths.from_root(target), report)
-    findings = check_corpus(corpus)
-    errors = sum(f.severity == "error" for f in findings)
-    failed = errors if settings.check.fail_on == "error" else len(findings)
-    facts = {
-        "clips": len(corpus.clips),
-        "splits": {split: len(ids) for split, ids in corpus.splits.items()},
-        "findings": [finding.as_dict(settings.check.examples) for finding in findings],
-    }
-    return Result(
-        "validate", "failed" if failed else "ok", 3 if failed else 0,
-        _text(target, corpus, findings, settings.check.examples),
-        counts={"clips": len(corpus.clips), "errors": errors, "warnings": len(findings) - errors},
-        facts=facts,
-    )  # fmt: skip
-
-
-def _text(target: Path, corpus: Corpus, findings: list[Finding], examples: int) -> str:
-    lines = []
-    for finding in findings:
-        lines.append(
-            f"{finding.severity:<8} {finding.rule}  {finding.message} ({len(finding.where)})"
-        )
-        lines += [f"           {place}" for place in finding.where[:examples]]
-        if 0 < examples < len(finding.where):
-            lines.append(f"           ... and {len(finding.where) - examples} more")
-    splits = ", ".join(f"{len(ids)} {split}" for split, ids in corpus.splits.items()) or "no splits"
-    errors = sum(f.severity == "error" for f in findings)
-    lines.append(
-        f"{target}: {len(corpus.clips)} clips, {splits}; "
-        f"{errors} errors, {len(findings) - errors} warnings"
-    )
-    return "\n".join(lines)
+    return validate_corpus(target, settings, report)
 
 
 def _is_run(target: Path) -> bool:

@@ -1,0 +1,1 @@
+"""What `slt validate` does, by kind of target."""
