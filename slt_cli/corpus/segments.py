@@ -173,10 +173,10 @@ class _Times:
         pieces = table.find("pieces")
         self.pieces = parse_pieces(row.cells[pieces]) if pieces else ()
         self.repairs: list[Repair] = []
-        self.problem = ""
+        self._problems: list[str] = []
         self.start_s = self._time("start", self.pieces[0].start_s if self.pieces else None)
         self.end_s = self._time("end", self.pieces[-1].end_s if self.pieces else None)
-        self.problem = self.problem or self._contradiction()
+        self.problem = ", ".join(self._problems) or self._contradiction()
 
     def _time(self, role: str, proven: float | None) -> float | None:
         column = self._table.find(role)
@@ -187,9 +187,7 @@ class _Times:
         if value is not None:
             return value
         if proven is None or (cell and not same_digits(cell, proven)):
-            self.problem = self.problem or (
-                f"{column} {cell!r} is no number" if cell else f"no {column}"
-            )
+            self._problems.append(f"{column} {cell!r} is no number" if cell else f"no {column}")
             return None
         place = "first piece starts" if role == "start" else "last piece ends"
         evidence = f"{self._table.find('pieces')}: {place} at {proven!r}"
