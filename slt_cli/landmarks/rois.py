@@ -1,13 +1,15 @@
 """Square crops of face and hands: where they lie, and how they are cut.
 
 The rules follow SignMusketeers (Gueuwou et al., Findings of ACL 2025): the smallest square over the
-landmarks, enlarged 1.2 times; without them a place told by the pose; else the crop before. One
-thing is added: a hand that the pose puts outside the picture is missing, as the place of the crop
-before no longer shows it.
+landmarks, enlarged 1.2 times; without them a place told by the pose; else the crop before. Two
+things are added, so that no crop shows mere background. A hand that the pose puts outside the
+picture is missing. And the crop before is repeated for a second at most: that bridges the blur of a
+fast movement, while somebody unseen for longer is somewhere else.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum
 
 import cv2
@@ -32,57 +34,71 @@ class CropSource(IntEnum):
 
 Box = npt.NDArray[np.int32]  # left, top, right, bottom in pixels; right and bottom are exclusive
 Points = npt.NDArray[np.float64]
+Indices = npt.NDArray[np.int64]
 
 _HEAD = ("NOSE", "LEFT_EYE_INNER", "LEFT_EYE", "LEFT_EYE_OUTER", "RIGHT_EYE_INNER", "RIGHT_EYE",
          "RIGHT_EYE_OUTER", "LEFT_EAR", "RIGHT_EAR", "MOUTH_LEFT", "MOUTH_RIGHT")  # fmt: skip
 _KNUCKLES = ("PINKY", "INDEX", "THUMB")
 _LARGEST = 4  # in frame sides: a square beyond that comes from landmarks gone astray
+_REPEATED_S = 1.0
 
 
 class CropTracker:
     """Chooses the three crop boxes of each frame of one clip, in order."""
 
     def __init__(self, layout: Layout, frame_size: tuple[int, int], scale: float) -> None:
-        self._layout = layout
         self._size = frame_size
         self._scale = scale
+        self._face_points = np.array(layout.component("FACE"), np.int64)
+        self._head = _pose_points(layout, _HEAD)
+        self._hands = [
+            (
+                np.array(layout.component(f"{side}_HAND"), np.int64),
+                _pose_points(layout, [f"{side}_{name}" for name in _KNUCKLES]),
+            )
+            for side in ("LEFT", "RIGHT")
+        ]
         self._previous: list[Box | None] = [None, None, None]
+        self._seen_s = [0.0, 0.0, 0.0]
 
-    def next(self, landmarks: FrameLandmarks) -> tuple[Box, npt.NDArray[np.uint8]]:
-        """Boxes (3, 4) of face, left and right hand, and the `CropSource` of each (3,)."""
+    def next(
+        self, landmarks: FrameLandmarks, time_s: float = 0.0
+    ) -> tuple[Box, npt.NDArray[np.uint8]]:
+        """Boxes (3, 4) of face, left and right hand, and the `CropSource` of each (3,).
+
+        `time_s` is the time of the frame; a box is repeated for a second after it was last seen.
+        """
         boxes = np.zeros((3, 4), np.int32)
         source = np.zeros(3, np.uint8)
-        face_side = 0
-        for i, found in enumerate((self._face, self._left, self._right)):
-            box, kind = found(landmarks, face_side)
-            self._previous[i] = self._previous[i] if kind is CropSource.PREVIOUS else box
+        for i in range(len(CROPS)):
+            face_side = int(boxes[0, 2] - boxes[0, 0])
+            box, kind = (
+                self._hand(landmarks, *self._hands[i - 1], face_side)
+                if i
+                else self._face(landmarks)
+            )
+            if kind is not CropSource.PREVIOUS:
+                self._previous[i], self._seen_s[i] = box, time_s
+            elif time_s - self._seen_s[i] > _REPEATED_S:
+                self._previous[i] = None
             box = self._previous[i]
             if box is not None:
                 boxes[i], source[i] = box, kind
-            if i == 0:
-                face_side = int(boxes[0, 2] - boxes[0, 0])
         return boxes, source
 
-    def _face(self, landmarks: FrameLandmarks, _: int) -> tuple[Box | None, CropSource]:
-        box = self._around(landmarks, self._layout.component("FACE"))
+    def _face(self, landmarks: FrameLandmarks) -> tuple[Box | None, CropSource]:
+        box = self._around(landmarks, self._face_points)
         if box is not None:
             return box, CropSource.DETECTED
-        box = self._around(landmarks, self._pose_points(_HEAD))
+        box = self._around(landmarks, self._head)
         return box, CropSource.PREVIOUS if box is None else CropSource.POSE
 
-    def _left(self, landmarks: FrameLandmarks, side: int) -> tuple[Box | None, CropSource]:
-        return self._hand(landmarks, side, "LEFT")
-
-    def _right(self, landmarks: FrameLandmarks, side: int) -> tuple[Box | None, CropSource]:
-        return self._hand(landmarks, side, "RIGHT")
-
     def _hand(
-        self, landmarks: FrameLandmarks, side: int, which: str
+        self, landmarks: FrameLandmarks, hand: Indices, knuckles: Indices, side: int
     ) -> tuple[Box | None, CropSource]:
-        box = self._around(landmarks, self._layout.component(f"{which}_HAND"))
+        box = self._around(landmarks, hand)
         if box is not None:
             return box, CropSource.DETECTED
-        knuckles = self._pose_points([f"{which}_{name}" for name in _KNUCKLES])
         points = self._pixels(landmarks, knuckles)
         if len(points) < len(_KNUCKLES) or not side:
             return None, CropSource.PREVIOUS
@@ -91,30 +107,34 @@ class CropTracker:
             return None, CropSource.MISSING
         return place_square(centre, side, self._size), CropSource.POSE
 
-    def _pose_points(self, names: tuple[str, ...] | list[str]) -> tuple[int, ...]:
-        known = set(self._layout.points)
-        wanted = (f"POSE.{name}" for name in names)
-        return tuple(self._layout.index(name) for name in wanted if name in known)
-
-    def _pixels(self, landmarks: FrameLandmarks, points: tuple[int, ...]) -> Points:
-        seen = [i for i in points if landmarks.valid[i]]
+    def _pixels(self, landmarks: FrameLandmarks, points: Indices) -> Points:
+        seen = points[landmarks.valid[points]]
         pixels: Points = landmarks.points[seen, :2].astype(np.float64) * self._size
         return pixels
 
-    def _around(self, landmarks: FrameLandmarks, points: tuple[int, ...]) -> Box | None:
+    def _around(self, landmarks: FrameLandmarks, points: Indices) -> Box | None:
         return enclosing_square(self._pixels(landmarks, points), self._scale, self._size)
+
+
+def _pose_points(layout: Layout, names: Sequence[str]) -> Indices:
+    """Those of the named points of the pose that the layout has."""
+    known = {f"POSE.{name}" for name in names} & set(layout.points)
+    return np.array(sorted(layout.index(name) for name in known), np.int64)
 
 
 def enclosing_square(points: Points, scale: float, frame_size: tuple[int, int]) -> Box | None:
     """The smallest square over points (N, 2) in pixels, enlarged `scale` times, inside the frame.
 
-    None when the points cover no area (fewer than two, or all in one place) or lie absurdly wide.
+    None when the points cover no area (fewer than two, or all in one place), lie absurdly wide, or
+    all lie beyond one edge of the frame: nothing of what they mean is in the picture.
     """
     if len(points) < 2:
         return None
     low, high = points.min(axis=0), points.max(axis=0)
     side = float((high - low).max()) * scale
     if not 0 < side <= _LARGEST * max(frame_size):
+        return None
+    if (high < 0).any() or (low >= frame_size).any():
         return None
     return place_square((low + high) / 2, max(1, round(side)), frame_size)
 

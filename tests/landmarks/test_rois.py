@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slt_cli.landmarks.estimators.base import FrameLandmarks
 from slt_cli.landmarks.rois import (
     CropSource,
     CropTracker,
@@ -58,6 +59,69 @@ def test_hand_outside_the_picture_is_missing_not_previous() -> None:
     outside = {name: (x, 1.3) for name, (x, _) in KNUCKLES.items()}
     _, source = follow({**FACE, **KNUCKLES}, {**FACE, **outside}, FACE)
     np.testing.assert_array_equal(source[:, 1], [CropSource.POSE, 0, 0])
+
+
+def test_a_box_is_repeated_for_a_second_and_not_longer() -> None:
+    """At 4 frames a second: seen, lost for 5 frames, seen again, lost again."""
+    tracker = CropTracker(LAYOUT, SIZE, 1.2)
+    everything = {**FACE, **hand("RIGHT", (0.2, 0.5))}
+    shown = [everything, {}, {}, {}, {}, {}, everything, {}]
+    made = [tracker.next(frame(points), 10 + i / 4) for i, points in enumerate(shown)]
+    expected = [1, 3, 3, 3, 3, 0, 1, 3]
+    for stream in (0, 2):
+        assert [int(source[stream]) for _, source in made] == expected
+    assert not made[5][0].any()
+
+
+def test_what_was_lost_for_long_does_not_come_back_by_itself() -> None:
+    tracker = CropTracker(LAYOUT, SIZE, 1.2)
+    times = (0.0, 5.0, 5.1)
+    made = [tracker.next(frame(p), t) for p, t in zip((FACE, {}, {}), times, strict=True)]
+    assert [int(source[0]) for _, source in made] == [1, 0, 0]
+
+
+def test_a_hand_detected_wholly_outside_the_picture_is_missing() -> None:
+    """Its square would be pushed to the border and show what is not the hand."""
+    outside = {name: (x, 1.3) for name, (x, _) in KNUCKLES.items()}
+    for wrist in ((0.5, 1.05), (1.2, 0.5), (-0.3, 0.5), (0.5, -0.2)):
+        _, source = follow({**FACE, **hand("LEFT", wrist, size=0.1), **outside})
+        assert source[0, 1] == CropSource.MISSING, wrist
+    boxes, source = follow({**FACE, **hand("LEFT", (0.5, 0.95), size=0.1)})
+    assert source[0, 1] == CropSource.DETECTED
+    assert boxes[0, 1, 3] == SIZE[1]
+
+
+coordinates = st.one_of(st.floats(-0.5, 1.5), st.floats(-10, 10))
+
+
+@given(st.data())
+def test_boxes_are_square_and_inside_when_they_fit_whatever_is_seen(data: st.DataObject) -> None:
+    """Random points of the whole layout, random ones of them missing, in frames of any size."""
+    size = (data.draw(st.integers(1, 2000)), data.draw(st.integers(1, 2000)))
+    tracker = CropTracker(LAYOUT, size, data.draw(st.floats(1, 4)))
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    seen_before = False
+    for number in range(3):
+        names = ("x", "y", "spread", "seen")
+        x, y, spread, seen = (
+            data.draw(coordinates if name in "xy" else st.floats(0, 1), label=name)
+            for name in names
+        )
+        points = rng.normal((x, y, 0), spread, (len(LAYOUT), 3)).astype(np.float32)
+        valid = rng.random(len(LAYOUT)) < seen
+        landmarks = FrameLandmarks(points * valid[:, None], valid.astype(np.float32), valid)
+        boxes, source = tracker.next(landmarks, number / 25)
+        for box, kind in zip(boxes.tolist(), source, strict=True):
+            left, top, right, bottom = box
+            side = right - left
+            assert side == bottom - top
+            assert (side == 0) == (kind == CropSource.MISSING)
+            if side and side <= min(size):
+                assert 0 <= left < right <= size[0]
+                assert 0 <= top < bottom <= size[1]
+            assert cut_crop(np.zeros((size[1], size[0], 3), np.uint8), np.array(box), 8).any() == 0
+        assert seen_before or CropSource.PREVIOUS not in source
+        seen_before = True
 
 
 @pytest.mark.parametrize(
