@@ -1,59 +1,65 @@
-"""Which crops a corpus holds, loose or packed, from one listing of each folder."""
+"""Which crops a corpus holds, loose or packed, and what is wrong with its shards."""
 
 from __future__ import annotations
 
 import os
-import re
-from array import array
-from collections.abc import Iterator
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from slt_cli.corpus.crop_store import CropStore
 from slt_cli.corpus.paths import CROP_STREAMS, CorpusPaths
+from slt_cli.corpus.shard_index import list_indexes, load_index, verify_shard
 from slt_cli.errors import InputError
 
-_CROP_NAME = re.compile(r"(?P<id>.+)_f(?P<frame>\d{6,})\.jpg$", re.DOTALL)
+_NOWHERE = Path(os.devnull)
 
 
 class CropListing:
-    """Frame numbers of every clip and crop stream, four bytes each; `strays` fit no clip's name."""
+    """The crops of a corpus, as training would read them.
+
+    `shard_errors` names the shards that are cut, altered or badly indexed. While there is one, only
+    loose crops are listed, because nothing could be read from the others.
+    """
 
     def __init__(self, paths: CorpusPaths) -> None:
-        self._paths = paths
-        self._frames: dict[str, dict[str, array[int]]] = {stream: {} for stream in CROP_STREAMS}
-        self.strays: list[Path] = []
-        for stream in CROP_STREAMS:
-            for name in _names_in(paths.crop_dir(stream)):
-                if match := _CROP_NAME.match(name):
-                    known = self._frames[stream].setdefault(match["id"], array("I"))
-                    known.append(int(match["frame"]))
-                else:
-                    self.strays.append(paths.crop_dir(stream) / name)
+        self.shard_errors = _check_shards(paths)
+        if any(is_fatal for _, is_fatal in self.shard_errors):
+            paths = replace(paths, shard_dir=_NOWHERE)
+        self._store = CropStore(paths)
+        self._clips = cache(lambda stream: frozenset(self._store.clips(stream)))
 
     def streams(self, video_id: str) -> tuple[str, ...]:
         """The crop streams that the clip has at least one crop of."""
-        return tuple(stream for stream in CROP_STREAMS if video_id in self._frames[stream])
+        return tuple(stream for stream in CROP_STREAMS if video_id in self._clips(stream))
 
     def frames(self, stream: str, video_id: str) -> npt.NDArray[np.int64]:
         """Sorted frame numbers of a clip's crops."""
-        return np.sort(np.array(self._frames[stream].get(video_id, ()), np.int64))
+        return np.array(self._store.frames(stream, video_id), np.int64)
 
     def read(self, stream: str, video_id: str, frame: int) -> bytes:
         """The JPEG of one crop. Raises `InputError` when it cannot be read."""
-        path = self._paths.crop_path(stream, video_id, frame)
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
+        return self._store.read(stream, video_id, frame)
 
-    def clips(self, stream: str) -> set[str]:
+    def clips(self, stream: str) -> frozenset[str]:
         """Ids of the clips with crops in this stream."""
-        return set(self._frames[stream])
+        return self._clips(stream)
 
 
-def _names_in(folder: Path) -> Iterator[str]:
-    if folder.is_dir():
-        with os.scandir(folder) as entries:
-            yield from (entry.name for entry in entries)
+def _check_shards(paths: CorpusPaths) -> list[tuple[str, bool]]:
+    """Each fault of a shard, and whether it keeps a store from opening."""
+    found = []
+    for path in list_indexes(paths.shard_dir):
+        try:
+            index = load_index(path)
+        except InputError as error:
+            found.append((error.message, True))
+            continue
+        try:
+            verify_shard(index)
+        except InputError as error:
+            found.append((error.message, False))
+    return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from slt_cli.corpus.rules.corpus import Corpus
 from slt_cli.corpus.rules.rule import corpus_rule
 
 _STAGED = ".slt-"
+_CROP_NAME = re.compile(r"._f\d{6,}\.jpg$")
 
 
 @corpus_rule(
@@ -27,13 +29,24 @@ def crops_have_keypoints(corpus: Corpus) -> Iterator[str]:
 
 
 @corpus_rule(
+    "C028", "error", "shard of packed crops is damaged",
+    why="cut, altered or badly indexed: training stops at its first crop",
+)  # fmt: skip
+def shards_whole(corpus: Corpus) -> Iterator[str]:
+    """Every shard is what its index says, byte for byte."""
+    yield from (message for message, _ in corpus.crops.shard_errors)
+
+
+@corpus_rule(
     "C023", "warning", "file that belongs to no clip",
     why="left by an interrupted or older extraction, or put there by hand",
 )  # fmt: skip
 def no_leftovers(corpus: Corpus) -> Iterator[str]:
     """No staging folders, no poses without clip, no other files in the folders of streams."""
     paths, ids = corpus.paths, corpus.ids
-    yield from (str(path) for path in sorted(corpus.crops.strays) if not _is_staged(path))
+    streams = [paths.crop_dir(stream) for stream in CROP_STREAMS]
+    for folder in streams:
+        yield from (str(path) for path in _entries(folder) if not _CROP_NAME.search(path.name))
     folders = (paths.keypoints_dir, paths.pose_dir)
     for folder in folders:
         yield from (
@@ -41,7 +54,6 @@ def no_leftovers(corpus: Corpus) -> Iterator[str]:
             for path in _entries(folder)
             if path.suffix not in {".npz", ".npy"} or path.stem not in ids
         )
-    streams = [paths.crop_dir(stream) for stream in CROP_STREAMS]
     staged = {p for folder in (paths.root, *folders, *streams) for p in _entries(folder, True)}
     yield from (str(path) for path in sorted(staged))
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 from slt_cli.corpus.rules.corpus import Corpus
 from slt_cli.corpus.rules.rule import corpus_rule
+from slt_cli.corpus.splits import near_duplicate_groups
 
 
 @corpus_rule("S001", "warning", "split missing", why="training needs train and val")
@@ -37,12 +38,24 @@ def splits_apart(corpus: Corpus) -> Iterator[str]:
 
 @corpus_rule(
     "S004", "warning", "sentence of training also in another split",
-    why="it can be remembered instead of translated",
+    why="the same or nearly the same text can be remembered instead of translated",
 )  # fmt: skip
 def sentences_apart(corpus: Corpus) -> Iterator[str]:
-    """Texts of val and test do not occur in train, whatever their case."""
-    homes = _homes(corpus, lambda video_id: corpus.texts.get(video_id, "").casefold())
-    yield from (text for text, splits in homes.items() if _leaks(splits))
+    """Texts of val and test are not, or nearly, those of train."""
+    listed = [
+        (split, video_id)
+        for split in corpus.splits
+        for video_id in corpus.splits[split]
+        if corpus.texts.get(video_id)
+    ]
+    groups = near_duplicate_groups([corpus.texts[video_id] for _, video_id in listed])
+    trained: dict[int, str] = {}
+    for (split, video_id), group in zip(listed, groups, strict=True):
+        if split == "train":
+            trained.setdefault(group, video_id)
+        elif group in trained:
+            text = corpus.texts[video_id]
+            yield f"{split} {video_id}: {text!r}, in training as {trained[group]}"
 
 
 @corpus_rule(

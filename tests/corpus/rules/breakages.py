@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from slt_cli.corpus.clip_files import save_pose
+from slt_cli.corpus.packing import pack_corpus
+from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.landmarks.layouts import get_layout
 from tests.corpus.rules.made import (
     FIRST,
@@ -152,7 +154,12 @@ def _write(name: str, data: bytes = b"") -> Callable[[Path], object]:
     return do
 
 
-_KEYPOINTS = f"keypoints/{FIRST}.npz"
+def _cut_shard(root: Path) -> None:
+    pack_corpus(CorpusPaths.from_root(root), report=lambda event, **facts: None)
+    (shard,) = (root / "shards").glob("*.tar")
+    shard.write_bytes(shard.read_bytes()[:-1000])
+
+
 W = "warning"
 BREAKAGES: dict[str, Breakage] = {
     "C000": Breakage(_remove_keypoints, "keypoints", also=frozenset({"A004", "C024", "S002"})),
@@ -214,8 +221,8 @@ BREAKAGES: dict[str, Breakage] = {
     ),
     "C021": Breakage(_unseen("body"), f"{FIRST}: body in 0%", W),
     "C022": Breakage(
-        lambda root: record(root, FIRST, people={"most": 2, "usual": 1}),
-        f"{FIRST}: up to 2 people", W,
+        lambda root: record(root, FIRST, people={"most": 3, "usual": 2}),
+        f"{FIRST}: mostly 2 people, at most 3", W,
     ),
     "C023": Breakage(_write("pose/ghost.npz"), "pose/ghost.npz", W),
     "C024": Breakage(lambda root: record(root, "ghost"), "ghost: no keypoints", W),
@@ -231,6 +238,7 @@ BREAKAGES: dict[str, Breakage] = {
     "C027": Breakage(
         _source(sha256="train_001"), "train_001: the same as train_000", W
     ),
+    "C028": Breakage(_cut_shard, "shard crops-000000.tar is cut or altered"),
     "C029": Breakage(_shorten(4), f"{FIRST}: 4 frames for a kernel of 5", W),
     "C030": Breakage(_lengthen, f"{FIRST}: 66 frames, the median is 6", W),
     "C031": Breakage(_write("face/ghost_f000000.jpg", picture(9)), "ghost: 1 crops in face/"),
@@ -255,7 +263,10 @@ BREAKAGES: dict[str, Breakage] = {
     "S003": Breakage(
         lambda root: append(root, "index/test.csv", "val_000"), "val_000: val, test"
     ),
-    "S004": Breakage(_texts(first=f"{FIRST};Hola", last="test_000;hola"), "hola", W),
+    "S004": Breakage(
+        _texts(first=f"{FIRST};Hola", last="test_000;¡hola!"),
+        "test test_000: '¡hola!', in training as train_000", W,
+    ),
     "S005": Breakage(_source(name="val_000.mp4"), "val_000.mp4: train, val", W),
     "S006": Breakage(
         lambda root: write_lines(
