@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import re
 from array import array
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from slt_cli.corpus.packed_crops import PackedCrops
 from slt_cli.corpus.paths import CROP_STREAMS, CorpusPaths, crop_name
 from slt_cli.errors import InputError
 
+Found = TypeVar("Found")
 _CROP_NAME = re.compile(r"(?P<id>.+)_f(?P<frame>\d{6,})\.jpg", re.DOTALL)
 _REMEMBERED = 4096  # clips of which is known whether they are loose
 
@@ -21,8 +24,7 @@ class CropStore:
 
     Loose crops win over packed ones: a clip that was extracted again after packing is loose and
     newer. A clip counts as loose as long as its frame 0 is, which is the first that packing
-    removes, so that an interrupted packing leaves no clip that is half of each kind. Shards without
-    a clip that is also loose are never asked for; of several shards with one clip the newest is.
+    removes, so that an interrupted packing leaves no clip that is half of each kind.
 
     May be pickled (the copy reads the indexes again), forked, and used by several threads. When a
     corpus is packed while a store reads it, the store notices that the loose crops are gone.
@@ -42,16 +44,11 @@ class CropStore:
 
     def read(self, stream: str, video_id: str, frame: int) -> bytes:
         """The JPEG of one frame. Raises `InputError` when it is missing or its shard damaged."""
-        data = self._read(stream, video_id, frame)
-        if data is None:
-            self.refresh()
-            data = self._read(stream, video_id, frame)
-        if data is None:
-            raise InputError(
-                "crop missing", where=str(self._corpus.crop_path(stream, video_id, frame)),
-                hint="slt validate CORPUS, then slt extract again",
-            )  # fmt: skip
-        return data
+        return self._look(self._read, stream, video_id, frame)
+
+    def size(self, stream: str, video_id: str, frame: int) -> int:
+        """Bytes of the JPEG of one frame. Raises `InputError` when it is missing."""
+        return self._look(self._size, stream, video_id, frame)
 
     def frames(self, stream: str, video_id: str) -> list[int]:
         """Sorted numbers of the frames that have a crop, from one listing of the folder."""
@@ -74,16 +71,40 @@ class CropStore:
         """Close the shards; reading opens them again."""
         self._packed.close()
 
+    def _look(
+        self, find: Callable[[str, str, int], Found | None], stream: str, video_id: str, frame: int
+    ) -> Found:
+        found = find(stream, video_id, frame)
+        if found is None:
+            self.refresh()
+            found = find(stream, video_id, frame)
+        if found is None:
+            raise InputError(
+                "crop missing", where=self._path(stream, video_id, frame),
+                hint="slt validate CORPUS, then slt extract again",
+            )  # fmt: skip
+        return found
+
     def _read(self, stream: str, video_id: str, frame: int) -> bytes | None:
-        if self._packed.holds(stream, video_id) and not self._exists(
-            self._path(stream, video_id, 0)
-        ):
+        if self._in_shards(stream, video_id):
             return self._packed.read(stream, video_id, frame)
         try:
             with open(self._path(stream, video_id, frame), "rb") as handle:
                 return handle.read()
         except OSError:
             return None
+
+    def _size(self, stream: str, video_id: str, frame: int) -> int | None:
+        if self._in_shards(stream, video_id):
+            return self._packed.size(stream, video_id, frame)
+        try:
+            return os.stat(self._path(stream, video_id, frame)).st_size
+        except OSError:
+            return None
+
+    def _in_shards(self, stream: str, video_id: str) -> bool:
+        packed = self._packed.holds(stream, video_id)
+        return packed and not self._exists(self._path(stream, video_id, 0))
 
     def _path(self, stream: str, video_id: str, frame: int) -> str:
         return f"{self._folders[stream]}{os.sep}{crop_name(video_id, frame)}"
@@ -94,6 +115,12 @@ class CropStore:
         return self._loose[stream]
 
 
+def parse_crop_name(name: str) -> tuple[str, int] | None:
+    """Clip id and frame number of a crop's file name, or None for another name."""
+    match = _CROP_NAME.fullmatch(name)
+    return (match["id"], int(match["frame"])) if match else None
+
+
 def list_loose(folder: Path) -> dict[str, array[int]]:
     """Clip id -> sorted frame numbers of the crops in a folder, four bytes for each crop."""
     found: dict[str, array[int]] = {}
@@ -101,6 +128,6 @@ def list_loose(folder: Path) -> dict[str, array[int]]:
         return found
     with os.scandir(folder) as entries:
         for entry in entries:
-            if match := _CROP_NAME.fullmatch(entry.name):
-                found.setdefault(match["id"], array("I")).append(int(match["frame"]))
+            if parsed := parse_crop_name(entry.name):
+                found.setdefault(parsed[0], array("I")).append(parsed[1])
     return {video_id: array("I", sorted(frames)) for video_id, frames in found.items()}

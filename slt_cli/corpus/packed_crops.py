@@ -36,6 +36,15 @@ class _Run(NamedTuple):
     length: int
 
 
+class _Crop(NamedTuple):
+    """Where one crop lies, and what its bytes must add up to."""
+
+    shard: int
+    offset: int
+    size: int
+    crc: int
+
+
 class PackedCrops:
     """The crops of several shards; where a clip is in more than one, the newest holds it.
 
@@ -87,24 +96,22 @@ class PackedCrops:
         run = self._find(stream, video_id)
         return [] if run is None else self._rows(run)[:, FRAME].tolist()
 
+    def size(self, stream: str, video_id: str, frame: int) -> int | None:
+        """Bytes of the JPEG of one frame, or None when it is not packed."""
+        crop = self._crop(stream, video_id, frame)
+        return None if crop is None else crop.size
+
     def read(self, stream: str, video_id: str, frame: int) -> bytes | None:
         """The JPEG of one frame, or None when it is not packed.
 
         Raises `InputError` naming the shard when it holds other bytes than were packed.
         """
-        run = self._find(stream, video_id)
-        if run is None:
+        crop = self._crop(stream, video_id, frame)
+        if crop is None:
             return None
-        rows = self._rows(run)
-        row = frame  # frames count from 0 without gaps in all clips but damaged ones
-        if row >= run.length or rows[row, FRAME] != frame:
-            row = int(np.searchsorted(rows[:, FRAME], frame))
-            if row >= run.length or rows[row, FRAME] != frame:
-                return None
-        _, place, size, crc = rows[row].tolist()
-        tar = self.shards[run.shard].path
-        data = self._open(tar).read(place * BLOCK, size)
-        if zlib.crc32(data) != crc:
+        tar = self.shards[crop.shard].path
+        data = self._open(tar).read(crop.offset, crop.size)
+        if zlib.crc32(data) != crop.crc:
             raise InputError(
                 f"shard {tar.name} is damaged: frame {frame} of the {stream} crops of {video_id} "
                 "is not what was packed",
@@ -133,6 +140,19 @@ class PackedCrops:
         if not length:
             return None
         return _Run(int(self._shard[clip]), int(self._first[clip, number]), length)
+
+    def _crop(self, stream: str, video_id: str, frame: int) -> _Crop | None:
+        run = self._find(stream, video_id)
+        if run is None:
+            return None
+        rows = self._rows(run)
+        row = frame  # frames count from 0 without gaps in all clips but damaged ones
+        if row >= run.length or rows[row, FRAME] != frame:
+            row = int(np.searchsorted(rows[:, FRAME], frame))
+            if row == run.length or rows[row, FRAME] != frame:
+                return None
+        _, place, size, crc = rows[row].tolist()
+        return _Crop(run.shard, place * BLOCK, size, crc)
 
     def _rows(self, run: _Run) -> npt.NDArray[np.uint32]:
         rows: npt.NDArray[np.uint32] = self._tables[run.shard][run.first : run.first + run.length]

@@ -8,29 +8,26 @@ import numpy as np
 import numpy.typing as npt
 import simplejpeg
 
-from slt_cli.corpus.paths import CorpusPaths
-from slt_cli.errors import InputError
+from slt_cli.corpus.crop_store import CropStore
 
 CROP_FOLDERS = {"face": "face", "hand_left": "hand_l", "hand_right": "hand_r"}
 # Mean and deviation of ImageNet, which the published backbones were trained with.
 MEAN = np.array([0.485, 0.456, 0.406], np.float32)[:, None, None]
 STD = np.array([0.229, 0.224, 0.225], np.float32)[:, None, None]
+# (3, 256): what becomes of every byte. Looking it up takes a seventh of the time of computing it.
+_NORMALISED = ((np.arange(256, dtype=np.float32) / 255.0 - MEAN) / STD)[:, 0]
 
 
 def read_crops(
-    corpus: CorpusPaths, video_id: str, part: str, frames: npt.NDArray[np.int64], size: int
+    store: CropStore, video_id: str, part: str, frames: npt.NDArray[np.int64], size: int
 ) -> npt.NDArray[np.float32]:
-    """Normalised crops (T, 3, size, size) of `part`. Raises `InputError` for a missing one."""
+    """Normalised crops (T, 3, size, size) of `part`, loose or packed.
+
+    Raises `InputError` for a missing one and for a damaged shard.
+    """
     images = np.empty((len(frames), 3, size, size), np.float32)
-    for row, frame in zip(images, frames, strict=True):
-        path = corpus.crop_path(CROP_FOLDERS[part], video_id, int(frame))
-        try:
-            data = path.read_bytes()
-        except OSError as error:
-            raise InputError(
-                "crop missing", where=str(path), hint="slt validate CORPUS, then slt extract again"
-            ) from error
-        row[:] = decode_crop(data, size)
+    for row, frame in zip(images, frames.tolist(), strict=True):
+        normalise_crop(_decode(store.read(CROP_FOLDERS[part], video_id, frame), size), row)
     return images
 
 
@@ -39,9 +36,15 @@ def decode_crop(data: bytes, size: int) -> npt.NDArray[np.float32]:
     return normalise_crop(_decode(data, size))
 
 
-def normalise_crop(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+def normalise_crop(
+    rgb: npt.NDArray[np.uint8], out: npt.NDArray[np.float32] | None = None
+) -> npt.NDArray[np.float32]:
     """(H, W, 3) bytes to (3, H, W) floats with ImageNet statistics."""
-    return (rgb.transpose(2, 0, 1).astype(np.float32) / 255.0 - MEAN) / STD
+    if out is None:
+        out = np.empty((3, *rgb.shape[:2]), np.float32)
+    for channel, values in enumerate(_NORMALISED):
+        np.take(values, rgb[..., channel], out=out[channel], mode="clip")  # "raise" would copy
+    return out
 
 
 def resize_crop(rgb: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:

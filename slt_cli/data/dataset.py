@@ -12,6 +12,7 @@ import numpy.typing as npt
 from torch.utils.data import Dataset
 
 from slt_cli.corpus.clip_files import load_clip_keypoints, load_pose
+from slt_cli.corpus.crop_store import CropStore
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.data.annotations import ClipRecord
 from slt_cli.data.augment import KeypointAugmentation
@@ -45,7 +46,10 @@ class ClipDataset(Dataset[ClipSample]):
     """Samples by (epoch, index): the epoch decides the augmentation, so workers change nothing.
 
     `streams` are `keypoints`, `pose`, `face`, `hand_left`, `hand_right`. Without `augment` the
-    samples are always the same.
+    samples are always the same. Crops may lie loose or packed in shards. Keypoints that are missing
+    for at most `interpolate_gap` frames are interpolated and count as valid.
+
+    Raises `InputError` for a damaged shard when crops are among the streams.
     """
 
     def __init__(
@@ -62,6 +66,7 @@ class ClipDataset(Dataset[ClipSample]):
         max_target_length: int,
         augment: KeypointAugmentation | None,
         seed: int,
+        interpolate_gap: int = 0,
     ) -> None:
         self.corpus = corpus
         self.records = list(records)
@@ -74,6 +79,8 @@ class ClipDataset(Dataset[ClipSample]):
         self.max_target_length = max_target_length
         self.augment = augment
         self.seed = seed
+        self.interpolate_gap = interpolate_gap
+        self._crops = CropStore(corpus) if set(CROP_FOLDERS) & set(self.streams) else None
         self._cache: OrderedDict[str, _Clip] = OrderedDict()
         self._cache_bytes = 0
 
@@ -91,9 +98,9 @@ class ClipDataset(Dataset[ClipSample]):
         if self.augment is not None:
             streams |= self._augmented(streams, rng)
         for part in CROP_FOLDERS:
-            if part in self.streams:
+            if self._crops is not None and part in self.streams:
                 streams[f"crops_{part}"] = read_crops(
-                    self.corpus, record.video_id, part, frames, self.image_size
+                    self._crops, record.video_id, part, frames, self.image_size
                 )
                 valid[f"crops_{part}"] = (
                     clip.crop_source[list(CROP_FOLDERS).index(part), frames] > 0
@@ -166,7 +173,7 @@ class ClipDataset(Dataset[ClipSample]):
 
     def _load(self, video_id: str) -> _Clip:
         stored = load_clip_keypoints(self.corpus.keypoints(video_id))
-        points, valid = keypoint_streams(stored, self.streams)
+        points, valid = keypoint_streams(stored, self.streams, self.interpolate_gap)
         if "pose" in self.streams:
             pose = pose_stream(load_pose(self.corpus.pose(video_id)), self.pose_landmarks)
             points, valid = points | pose[0], valid | pose[1]

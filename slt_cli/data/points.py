@@ -8,17 +8,23 @@ import numpy as np
 import numpy.typing as npt
 
 from slt_cli.corpus.clip_files import ClipKeypoints
+from slt_cli.data.interpolate import fill_gaps
 from slt_cli.landmarks.normalise import normalise_keypoints
 
 Points = dict[str, npt.NDArray[np.float32]]
 Masks = dict[str, npt.NDArray[np.bool_]]
 
 
-def keypoint_streams(clip: ClipKeypoints, streams: Sequence[str]) -> tuple[Points, Masks]:
-    """`keypoints_<part>` (T, V, 3) and its mask (T, V), when `streams` asks for keypoints."""
+def keypoint_streams(
+    clip: ClipKeypoints, streams: Sequence[str], interpolate_gap: int = 0
+) -> tuple[Points, Masks]:
+    """`keypoints_<part>` (T, V, 3) and its mask (T, V), when `streams` asks for keypoints.
+
+    Points that are missing for at most `interpolate_gap` frames are filled and count as valid.
+    """
     if "keypoints" not in streams:
         return {}, {}
-    parts = normalise_keypoints(clip)
+    parts = normalise_keypoints(fill_gaps(clip, interpolate_gap))
     return (
         {f"keypoints_{name}": part.x for name, part in parts.items()},
         {f"keypoints_{name}": part.valid for name, part in parts.items()},

@@ -18,12 +18,11 @@ STREAM_FOLDERS = {
 
 def plan_pretrain(loaded: Loaded) -> Result:
     """What `run_pretrain` would do and what it lacks."""
-    from slt_cli.pretraining.images import find_images
+    from slt_cli.pretraining.images import find_images, is_image_folder
 
     folders, out = _folders(loaded), _output(loaded)
-    plan = Plan(
-        "pretrain", missing=[f"{f} (a folder of images)" for f in folders if not f.is_dir()]
-    )
+    missing = [f"{f} (a folder of images)" for f in folders if not is_image_folder(f)]
+    plan = Plan("pretrain", missing=missing)
     if not plan.missing:
         plan.facts["images"] = len(find_images(folders))
     settings = loaded.settings.pretrain
@@ -40,14 +39,14 @@ def run_pretrain(loaded: Loaded, report: Report) -> Result:
 
     Raises `UsageError` for a missing folder or a folder in use, `Interrupted` after saving.
     """
-    from slt_cli.pretraining.images import find_images
+    from slt_cli.pretraining.images import find_images, is_image_folder
     from slt_cli.pretraining.loop import pretrain
     from slt_cli.training.signals import stop_request
 
     settings, out = loaded.settings.pretrain, _output(loaded)
     folders = _folders(loaded)
     for folder in folders:
-        if not folder.is_dir():
+        if not is_image_folder(folder):
             raise UsageError(
                 "no such folder of images", where=str(folder),
                 hint="slt extract VIDEO... writes crops, or give --train-dir FOLDER",

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from slt_cli.data.crop_files import corpus_crops, open_file, packed_corpus
 from slt_cli.errors import InputError, Interrupted
 
 Report = Callable[..., None]
@@ -29,18 +30,26 @@ class ImageSet:
     missing: int
 
 
+def is_image_folder(folder: Path) -> bool:
+    """Whether images can be looked for in `folder`, which packing may have emptied or removed."""
+    return folder.is_dir() or packed_corpus(folder) is not None
+
+
 def find_images(folders: Iterable[Path]) -> list[Path]:
     """All image files below the folders, each once, in an order that depends on names only.
 
-    Raises `InputError` for a folder that does not exist or when there is no image at all.
+    Crops that are packed in the shards of a corpus are among them under the path they had in
+    CORPUS/face, hand_l or hand_r, even when that folder is empty or gone. Raises `InputError` for a
+    folder that does not exist or when there is no image at all.
     """
     folders = list(folders)
     found: dict[Path, None] = {}
     for folder in folders:
-        if not folder.is_dir():
+        if not is_image_folder(folder):
             raise InputError("image folder not found", where=str(folder), hint="check --train-dir")
+        crops = corpus_crops(folder)
         files = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
-        found.update(dict.fromkeys(sorted(path for path in files if path.is_file())))
+        found.update(dict.fromkeys(sorted({*crops, *(path for path in files if path.is_file())})))
     if not found:
         raise InputError(
             "no images (png, jpg, jpeg, bmp, tiff, webp)",
@@ -78,7 +87,7 @@ def usable_images(
 
 def _verdict(path: Path) -> str:
     try:
-        with Image.open(path) as image:
+        with Image.open(open_file(path)) as image:
             image.draft("L", _PROBE)
             brightest = np.asarray(image.convert("L")).max()
     except Exception:  # Pillow's readers raise nearly anything on damaged files
@@ -89,7 +98,7 @@ def _verdict(path: Path) -> str:
 def read_image(path: Path) -> Image.Image:
     """Read an upright RGB image. Raises `InputError` when it cannot be read (any more)."""
     try:
-        with Image.open(path) as image:
+        with Image.open(open_file(path)) as image:
             return ImageOps.exif_transpose(image).convert("RGB")
     except Exception as error:
         raise InputError(

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from slt_cli.data.crop_files import num_bytes
 from slt_cli.errors import Diverged, InputError, Interrupted, UsageError
 from slt_cli.pretraining.config import PretrainConfig
 from slt_cli.pretraining.dino import Dino, StepValues, step_values
@@ -209,5 +210,5 @@ class PretrainRun:
 
 def _fingerprint(images: ImageSet) -> dict[str, Any]:
     """Names and sizes of the images, without the folder they are in today."""
-    listed = [[*path.parts[-2:], path.stat().st_size] for path in images.paths]
+    listed = [[*path.parts[-2:], num_bytes(path)] for path in images.paths]
     return {"count": len(listed), "sha256": sha256_json(listed)}

@@ -1,0 +1,54 @@
+"""Filling short gaps in landmarks, for models; the files keep what was seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+
+from slt_cli.corpus.clip_files import ClipKeypoints
+
+
+def fill_gaps(clip: ClipKeypoints, longest: int) -> ClipKeypoints:
+    """Fill points that are missing for at most `longest` frames between two that show them.
+
+    Each point goes in a straight line, at even speed in time, from where it was last seen to where
+    it is seen next; confidence and depth change likewise. Filled points are valid in the result.
+    Longer gaps, and those at either end of the clip, stay as they are.
+    """
+    if longest <= 0:
+        return clip
+    before, after = _neighbours(clip.valid)
+    fill = ~clip.valid & (before >= 0) & (after < len(clip)) & (after - before - 1 <= longest)
+    frames, points = np.nonzero(fill)
+    if not len(frames):
+        return clip
+    start, end = before[fill], after[fill]
+    weight = _weight(clip.time_s, frames, start, end)
+    keypoints, z = clip.keypoints.copy(), clip.z.copy()
+    for array, share in ((keypoints, weight[:, None]), (z, weight)):
+        array[frames, points] = array[start, points] * (1 - share) + array[end, points] * share
+    return replace(clip, keypoints=keypoints, z=z, valid=clip.valid | fill)
+
+
+def _neighbours(
+    valid: npt.NDArray[np.bool_],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Last frame that shows a point and next one that does, (T, V) each; -1 and T where none."""
+    frames = np.arange(len(valid))[:, None]
+    before = np.maximum.accumulate(np.where(valid, frames, -1), axis=0)
+    after = np.minimum.accumulate(np.where(valid, frames, len(valid))[::-1], axis=0)[::-1]
+    return before, after
+
+
+def _weight(
+    time_s: npt.NDArray[np.float64],
+    frames: npt.NDArray[np.int64],
+    start: npt.NDArray[np.int64],
+    end: npt.NDArray[np.int64],
+) -> npt.NDArray[np.float32]:
+    """How far each frame is on the way from `start` to `end`, in time."""
+    span = time_s[end] - time_s[start]
+    passed = time_s[frames] - time_s[start]
+    return np.divide(passed, span, out=np.zeros_like(span), where=span > 0).astype(np.float32)
