@@ -1,4 +1,4 @@
-"""`slt export`: models that run without torch."""
+"""`slt export`: models that run without torch, and landmarks for other tools."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from slt_cli.pipelines.result import Result
 
 def register(app: typer.Typer) -> None:
     """Add the command group to `app`."""
-    group = typer.Typer(help="Export a trained run.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Export a trained run, or the landmarks of a corpus.", no_args_is_help=True
+    )
     app.add_typer(group, name="export")
 
     @group.callback()
@@ -39,3 +41,23 @@ def register(app: typer.Typer) -> None:
         if call.dry_run:
             return plan_export(run, call.loaded)
         return run_export(run, call.settings, call.report)
+
+    @settings_command(group, "pose", "export.output", "export.overwrite")
+    def pose(
+        call: Call,
+        corpus: Annotated[
+            Path, typer.Argument(metavar="CORPUS", help="Corpus folder, or one keypoint .npz.")
+        ],
+        clip_ids: Annotated[
+            list[str] | None, typer.Argument(metavar="CLIP_ID", help="Clips; all if omitted.")
+        ] = None,
+    ) -> Result:
+        """Write the landmarks of clips as .pose files, which pose-format and its viewers read.
+
+        slt export pose corpus -o poses
+        """
+        from slt_cli.pipelines.export_pose import plan_export_pose, run_export_pose
+
+        if call.dry_run:
+            return plan_export_pose(corpus, clip_ids or (), call.loaded)
+        return run_export_pose(corpus, clip_ids or (), call.settings.export, call.report)

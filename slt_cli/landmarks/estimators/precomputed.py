@@ -14,7 +14,6 @@ from slt_cli.errors import InputError
 from slt_cli.landmarks.estimators.base import FrameLandmarks, usable_landmarks
 from slt_cli.landmarks.formats import is_landmark_source, read_tracks
 from slt_cli.landmarks.formats.track import ASSUMED_FPS, LandmarkTrack
-from slt_cli.storage.hashes import sha256_file
 from slt_cli.video.probe import open_video, probe_video
 
 _FEW = 3
@@ -39,7 +38,6 @@ class PrecomputedEstimator:
 
     def __init__(self, video_path: Path, landmarks_dir: Path) -> None:
         self.path = _landmarks_of(video_path, landmarks_dir)
-        self.sha256 = sha256_file(self.path) if self.path.is_file() else None
         video = _video(video_path)
         self._track = _only_track(self.path, video)
         self._time_s = _times(self._track, video, self.path)

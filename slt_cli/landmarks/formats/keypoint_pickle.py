@@ -160,7 +160,9 @@ def _fits(furthest: tuple[int, int], size: tuple[int, int]) -> bool:
 
 
 def _text(entry: Mapping[str, Any], key: str) -> str:
+    """A text on one line, as tables keep it; lists of words are joined by spaces."""
     value = entry.get(key)
     if isinstance(value, list | tuple):
         value = " ".join(map(str, value))
-    return unicodedata.normalize("NFC", str(value)).strip() if value is not None else ""
+    text = unicodedata.normalize("NFC", str(value)) if value is not None else ""
+    return re.sub(r"[\s\x00-\x1f]*[\n\r\t\x00-\x1f][\s\x00-\x1f]*", " ", text).strip()
