@@ -84,9 +84,10 @@ def load_mediapipe() -> Any:
     try:
         import mediapipe
     except ImportError as error:
+        libraries = "apt-get install libgl1 libglib2.0-0"
+        needed = libraries if ".so" in str(error) else f"{INSTALL} (and {libraries})"
         raise MissingAsset(
             f"mediapipe cannot be imported ({error})",
-            hint=f"{INSTALL} (and apt-get install libgl1 libglib2.0-0); "
-            "slt doctor shows what works",
+            hint=f"{needed}; slt doctor shows what works",
         ) from error
     return mediapipe

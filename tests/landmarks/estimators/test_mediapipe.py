@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import builtins
 import sys
 from itertools import islice
 from pathlib import Path
@@ -62,6 +63,21 @@ def test_absent_mediapipe_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MissingAsset, match="cannot be imported") as caught:
         MediaPipeHolistic()
     assert "libgl1" in str(caught.value.hint)
+
+
+def test_missing_system_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    real_import = builtins.__import__
+
+    def without_libgl(name: str, *args: object) -> object:
+        if name == "mediapipe":
+            raise ImportError("libGL.so.1: cannot open shared object file")
+        return real_import(name, *args)
+
+    monkeypatch.setattr(builtins, "__import__", without_libgl)
+    with pytest.raises(MissingAsset, match=r"libGL\.so\.1") as caught:
+        create_estimator("mediapipe", Path("a.mp4"))
+    assert str(caught.value.hint).startswith("apt-get install libgl1")
+    assert "pip" not in str(caught.value.hint)
 
 
 def test_unknown_estimator_is_answered_with_the_near_one(tmp_path: Path) -> None:
