@@ -20,7 +20,8 @@ class DamageReport:
     steps of more than 1.5 times the usual one (also natural at variable frame rate), `pts_repaired`
     times that were missing or did not increase. `expected_s` is when the header lets the frames end
     (None if unknown, or if the span ended before the video did), `first_s` when the first frame
-    begins, `last_s` when the last one ends. `file_is_cut`: the file lacks bytes at its end.
+    begins, `last_s` when the last one ends. `file_is_cut`: the file lacks bytes at its end;
+    `file_is_broken`: it has other bytes somewhere than its container allows (Matroska and WebM).
     """
 
     frames: int = 0
@@ -33,6 +34,7 @@ class DamageReport:
     last_s: float = 0.0
     step_s: float = DEFAULT_STEP_S
     file_is_cut: bool = False
+    file_is_broken: bool = False
 
     @property
     def is_truncated(self) -> bool:
@@ -50,7 +52,9 @@ class DamageReport:
     @property
     def is_damaged(self) -> bool:
         """Whether frames are missing or wrong."""
-        return bool(self.corrupt_frames or self.bad_packets or self.is_truncated)
+        return bool(
+            self.corrupt_frames or self.bad_packets or self.is_truncated or self.file_is_broken
+        )
 
     def describe(self) -> str:
         """The damage in words, empty when there is none."""
@@ -63,6 +67,8 @@ class DamageReport:
             words.append(f"{self.bad_packets} unreadable packets")
         if self.corrupt_frames:
             words.append(f"{self.corrupt_frames} corrupt frames")
+        if self.file_is_broken:
+            words.append("parts of the file are overwritten")
         return ", ".join(words)
 
     def as_dict(self) -> dict[str, Any]:
@@ -95,4 +101,5 @@ def merge_damage(reports: Sequence[DamageReport]) -> DamageReport:
         last_s=max((r.last_s for r in seen), default=0.0),
         step_s=max(seen, key=lambda r: r.frames).step_s if seen else DEFAULT_STEP_S,
         file_is_cut=any(r.file_is_cut for r in reports),
+        file_is_broken=any(r.file_is_broken for r in reports),
     )

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from av.video.frame import VideoFrame
 
 from slt_cli.errors import InputError
-from slt_cli.video.cut_files import is_cut
+from slt_cli.video.containers import file_state
 from slt_cli.video.damage import DamageReport, count_gaps, merge_damage
 from slt_cli.video.pixels import rgb_picture, shown_size
 from slt_cli.video.probe import VideoInfo, video_info
@@ -132,20 +132,25 @@ class VideoReader:
         last_s = times[-1] if times else clock.last_s or 0.0
         damage.last_s = max(damage.last_s if times else clock.end_s, last_s + damage.step_s)
         if not reached_end:
-            damage.expected_s, damage.file_is_cut = self._promised(damage)
+            state = file_state(self.path)
+            damage.file_is_cut, damage.file_is_broken = state == "cut", state == "broken"
+            damage.expected_s = self._source.promised_end_s
+            self._weigh_promise()
 
-    def _promised(self, damage: DamageReport) -> tuple[float | None, bool]:
-        """When the frames should end, and whether the file lacks their bytes."""
-        source, file_is_cut = self._source, is_cut(self.path)
-        promised_s = source.promised_end_s
-        if promised_s is None:
-            return None, file_is_cut
+    def _weigh_promise(self) -> None:
+        """Take back what the header promises where it does not speak of these frames."""
+        source, damage = self._source, self.damage
+        if damage.expected_s is None:
+            return
         if not source.promise_is_own:
             # The promise is that of the whole file. Where its sound goes on after the last frame,
             # or keeps the promise, no frames are missing.
-            others = replace(damage, expected_s=promised_s, last_s=source.others_end_s)
             goes_on = source.others_end_s - damage.last_s > _INTERLEAVING_S
-            if goes_on or not (file_is_cut or others.is_truncated):
-                return None, False
-        expected_s = min(promised_s, self._end_s)
-        return (expected_s, file_is_cut) if expected_s > self._start_s else (None, False)
+            others = replace(damage, last_s=source.others_end_s)
+            if goes_on or not (damage.file_is_cut or others.is_truncated):
+                damage.expected_s, damage.file_is_cut = None, False
+                return
+        if damage.expected_s <= self._start_s:
+            damage.expected_s, damage.file_is_cut = None, False
+        else:
+            damage.expected_s = min(damage.expected_s, self._end_s)

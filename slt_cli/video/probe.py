@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from slt_cli.errors import InputError, MissingAsset, UsageError
-from slt_cli.video.cut_files import is_cut
+from slt_cli.video.containers import file_state
 from slt_cli.video.pixels import quarter_turns, shown_size
 
 MAX_PIXELS = 2**26
@@ -78,7 +78,7 @@ def open_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     with _open(path) as container:
         stream = _video_stream(path, container)
         codec = stream.codec_context
-        if codec is None and is_cut(path):
+        if codec is None and file_state(path) == "cut":
             raise InputError(_NO_INDEX, where=str(path), hint=_AGAIN)
         if codec is None:
             raise MissingAsset(
