@@ -6,7 +6,7 @@ errs when hands cross, touch or are seen in a mirror.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -89,7 +89,10 @@ def _dropped(landmarks: FrameLandmarks, layout: Layout, unreal: int, wrist: int)
     components = ("LEFT_HAND", "RIGHT_HAND")
     seen = landmarks.valid.copy()
     seen[list(layout.component(components[unreal]))] = False
-    cleaned = FrameLandmarks(landmarks.points * seen[:, None], landmarks.confidence * seen, seen)
+    cleaned = replace(
+        landmarks, points=landmarks.points * seen[:, None],
+        confidence=landmarks.confidence * seen, valid=seen,
+    )  # fmt: skip
     return cleaned if wrist == 1 - unreal else _exchanged(cleaned, layout)
 
 
@@ -98,6 +101,7 @@ def _exchanged(landmarks: FrameLandmarks, layout: Layout) -> FrameLandmarks:
     order = np.arange(len(layout))
     left, right = list(layout.component("LEFT_HAND")), list(layout.component("RIGHT_HAND"))
     order[left], order[right] = right, left
-    return FrameLandmarks(
-        landmarks.points[order], landmarks.confidence[order], landmarks.valid[order]
-    )
+    return replace(
+        landmarks, points=landmarks.points[order], confidence=landmarks.confidence[order],
+        valid=landmarks.valid[order],
+    )  # fmt: skip

@@ -16,7 +16,7 @@ Boxes = npt.NDArray[np.int32]
 
 _SURE = 0.5
 _FULL_RANGE = 1  # MediaPipe's number of the model for faces up to 5 m away
-_WIDE = 1.3  # of the short side: from here on the squares at both ends are searched, too
+_WIDE = 1.5  # of the short side: from here on the squares at both ends are searched, too
 _SAME = 0.3  # intersection over union from which two finds are one face
 _EVERY_S = 1.0
 

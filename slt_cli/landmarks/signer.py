@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -118,7 +118,7 @@ def from_region(landmarks: FrameLandmarks, box: Box, frame_size: tuple[int, int]
     points[:, :2] = points[:, :2] * sides + corner
     points[:, 2] *= sides[0]
     points[~landmarks.valid] = 0
-    return FrameLandmarks(points, landmarks.confidence, landmarks.valid, landmarks.unusable)
+    return replace(landmarks, points=points)
 
 
 def _given(rule: str, size: tuple[int, int]) -> Box:

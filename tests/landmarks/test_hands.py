@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,3 +110,13 @@ def test_a_mirrored_signer_has_the_other_hands(seed: int) -> None:
         turned.astype(np.float32), before.confidence[flip], before.valid[flip]
     )
     assert assign_hands(before, LAYOUT, SIZE)[1] == assign_hands(mirrored, LAYOUT, SIZE)[1]
+
+
+@pytest.mark.parametrize("points", [
+    {**BODY, **hand("LEFT", AT_RIGHT), **hand("RIGHT", AT_LEFT)},
+    {**BODY, **hand("LEFT", (0.301, 0.7)), **hand("RIGHT", (0.33, 0.72))},
+])  # fmt: skip
+def test_the_count_of_unusable_points_is_kept(points: dict[str, tuple[float, float]]) -> None:
+    after, action = assign_hands(replace(frame(points), unusable=3), LAYOUT, SIZE)
+    assert action in ("swapped", "dropped")
+    assert after.unusable == 3
