@@ -230,7 +230,8 @@ def _check_end(handle: BinaryIO, end: int, tar: Path) -> None:
     """A tar ends with zeros; `tarfile` would take a damaged header for its end."""
     handle.seek(end)
     rest = handle.read(2 * tarfile.RECORDSIZE)
-    if len(rest) < 2 * BLOCK or len(rest) > tarfile.RECORDSIZE + 2 * BLOCK or rest.strip(b"\0"):
+    padding = -(end + 2 * BLOCK) % tarfile.RECORDSIZE
+    if len(rest) != 2 * BLOCK + padding or rest.strip(b"\0"):
         raise _broken(tar, f"cut or damaged at byte {end}")
 
 

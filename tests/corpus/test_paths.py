@@ -18,7 +18,9 @@ def test_files_lie_where_the_contract_says() -> None:
     assert corpus.metadata_csv == Path("c/meta.csv")
     assert corpus.gloss_csv == Path("c/annotations/gloss.csv")
     assert corpus.index("val") == Path("c/index/val.csv")
-    assert corpus.manifest == Path("c/metadata.jsonl")
+    assert corpus.manifest == corpus.manifest_for(None) == Path("c/metadata.jsonl")
+    assert corpus.manifest_for((3, 16)) == Path("c/metadata-00003-of-00016.jsonl")
+    assert corpus.shard_dir == Path("c/shards")
 
 
 def test_single_places_can_be_elsewhere() -> None:
