@@ -184,13 +184,18 @@ def _encode(text: str, encoding: str) -> bytes:
     return text.encode("latin-1")
 
 
+def _no_bytes() -> bytes:
+    """How protocol 2 stores no bytes: by calling `bytes` without anything."""
+    return b""
+
+
 def _storage(data: bytes) -> npt.NDArray[Any]:
     """The numbers of a tensor, which Torch packs in a file inside the pickle."""
     import torch
 
     storage = torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     flat = torch.empty(0, dtype=storage.dtype).set_(storage)
-    array: npt.NDArray[Any] = flat.numpy().copy()
+    array: npt.NDArray[Any] = flat.numpy()
     return array
 
 
@@ -216,6 +221,8 @@ def _tensor(storage: Any, offset: int, size: Any, stride: Any, *_: object) -> St
 _ALLOWED: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
+    ("builtins", "bytes"): _no_bytes,
     ("numpy", "dtype"): _Dtype,
     ("numpy", "ndarray"): StoredArray,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
