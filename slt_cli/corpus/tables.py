@@ -102,8 +102,9 @@ def read_table(path: Path, columns: str | None = None) -> Table:
     """
     text = read_text(path)
     chosen = named_map(columns) if columns else None
-    delimiter = (chosen.delimiter if chosen else None) or _delimiter(text)
-    first = next((line for line in lines_of(text) if line.strip()), "")
+    first = _first_line(text)
+    wanted = chosen.delimiter if chosen else None
+    delimiter = wanted if wanted and wanted in first else _delimiter(text)
     names = [cell.strip(' \t\r\n"') for cell in first.split(delimiter)]
     layout = chosen or column_map(None, names)
     records = _records(path, text, delimiter, layout.quotes)
@@ -240,8 +241,12 @@ def _clean(cell: str) -> str:
     return unicodedata.normalize("NFC", cell).strip()
 
 
+def _first_line(text: str) -> str:
+    return next((line for line in lines_of(text) if line.strip()), "")
+
+
 def _delimiter(text: str) -> str:
-    header = next((line for line in lines_of(text) if line.strip()), "")
+    header = _first_line(text)
     return next((mark for mark in _DELIMITERS if mark in header), ";")
 
 
