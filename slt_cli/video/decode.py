@@ -129,8 +129,9 @@ class VideoReader:
             self._start_s <= due_s < self._end_s for due_s in self._source.bad_times_s
         )
         damage.first_s = times[0] if times else self._span[0] or 0.0
-        last_s = times[-1] if times else clock.last_s or 0.0
-        damage.last_s = max(damage.last_s if times else clock.end_s, last_s + damage.step_s)
+        shown_s = times[-1] if times else clock.last_s or 0.0
+        end_s = damage.last_s if times else clock.end_s
+        damage.last_s = end_s if end_s > shown_s else shown_s + damage.step_s
         if not reached_end:
             state = file_state(self.path)
             damage.file_is_cut, damage.file_is_broken = state == "cut", state == "broken"

@@ -22,7 +22,7 @@ from slt_cli.video.damage import DEFAULT_STEP_S
 from slt_cli.video.probe import open_video, promised_end_s, start_s
 
 _SMALLEST_STEP_S = 0.001
-_STEPS_BACK_S = (0.0, 2.0, 10.0)
+_STEPS_BACK_S = (0.0, 0.5, 2.0, 10.0)
 _FROM_THE_START = frozenset({"gif", "apng"})
 """Formats whose frames build on all before them, whatever their key frames say."""
 _CODING_ORDER = frozenset({"h264", "hevc"})
@@ -112,12 +112,16 @@ class FrameStream:
             for back_s in _STEPS_BACK_S:
                 frames = self._from_key_frame(start_s, start_s - back_s)
                 first = next(frames, None)
-                if first is not None and first.time_s <= start_s:
+                if first is not None and first.time_s <= start_s and self._is_sound(first):
                     yield first
                     yield from frames
                     return
-            self._open()
+                self._open()  # a decoder keeps traces of damage even when it is flushed
         yield from map(self._told, self._decoded(self._packets()))
+
+    def _is_sound(self, first: TimedFrame) -> bool:
+        """Whether the first frame was made from its own bytes alone, not patched from others."""
+        return not first.picture.is_corrupt and not self.bad_times_s
 
     def key_frame(self, time_s: float) -> TimedFrame | None:
         """The key frame before `time_s`; None where it cannot be reached by seeking."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 FPS = 25
 
@@ -28,11 +29,14 @@ def write_video(
     codec: str = "libx264",
     pixels: str = "yuv420p",
     times: Sequence[int] | None = None,
+    encoder: dict[str, str] | None = None,
+    prepare: Callable[[VideoStream], object] = lambda stream: None,
     **options: str,
 ) -> Path:
     """Write `frames` pictures at 25 per second, or at `times` in hundredths of a second.
 
-    `options` are those of the container, such as `movflags="faststart"`.
+    `encoder` are options of the codec, `options` those of the container, such as
+    `movflags="faststart"`; `prepare` may set up the stream.
     """
     with av.open(str(path), "w", options=options) as container:
         stream = container.add_stream(codec, rate=FPS)
@@ -40,6 +44,9 @@ def write_video(
         stream.pix_fmt = pixels
         if codec == "libx264":
             stream.options = {"g": "10", "preset": "ultrafast"}
+        if encoder:
+            stream.options = encoder
+        prepare(stream)
         stream.codec_context.time_base = Fraction(1, 100 if times else FPS)
         for index in range(frames):
             frame = av.VideoFrame.from_ndarray(picture(index, *size), format="rgb24")
@@ -66,6 +73,29 @@ def write_sound(path: Path, *, cover: bool = False) -> Path:
         )
         silence.sample_rate, silence.pts = 8000, 0
         container.mux([*sound.encode(silence), *sound.encode()])
+    return path
+
+
+def write_with_sound(path: Path, *, frames: int, sound_s: float) -> Path:
+    """A video of 25 frames per second with sound that lasts longer or shorter."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.options = {"g": "10", "preset": "ultrafast"}
+        sound = container.add_stream("aac", rate=8000)
+        for tenth in range(round(10 * max(sound_s, frames / FPS))):
+            for index in range(tenth * FPS // 10, min((tenth + 1) * FPS // 10, frames)):
+                frame = av.VideoFrame.from_ndarray(picture(index, 64, 48), format="rgb24")
+                frame.pts = index
+                container.mux(stream.encode(frame))
+            if tenth < 10 * sound_s:
+                silence = av.AudioFrame.from_ndarray(
+                    np.zeros((1, 800), np.float32), format="fltp", layout="mono"
+                )
+                silence.sample_rate, silence.pts = 8000, 800 * tenth
+                container.mux(sound.encode(silence))
+        container.mux(stream.encode())
+        container.mux(sound.encode())
     return path
 
 
