@@ -154,6 +154,7 @@ def test_where_the_face_is_unknown_only_hands_are_seen(mode: str) -> None:
     assert visible[60, 60]
     assert not visible[:20].any()
     assert not visible[:, 100:].any()
+    assert crop[:20].std() < 12  # random pixels have 74, blocks of 15 x 15 of them 5
 
 
 def test_a_blur_keeps_nothing_finer_than_its_blocks() -> None:

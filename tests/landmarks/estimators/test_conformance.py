@@ -112,5 +112,11 @@ def test_left_is_the_signers_own_left(case: Case, found: Found) -> None:
         assert both.sum() >= 8, component
         off = np.abs(back[both][:, here] - found.points[both][:, here])[..., :2].mean()
         assert off < 0.01, component
+    for own, other in (("LEFT", "RIGHT"), ("RIGHT", "LEFT")):
+        names = (f"{own}_HAND.WRIST", f"POSE.{own}_WRIST", f"POSE.{other}_WRIST")
+        hand, near, far = (found.points[:, layout.index(name), :2] for name in names)
+        seen = found.valid[:, layout.index(names[0])]
+        gap = [np.linalg.norm(hand - wrist, axis=1)[seen] for wrist in (near, far)]
+        assert (gap[0] < gap[1]).mean() > 0.7, own
     left, right = (layout.index(f"POSE.{side}_SHOULDER") for side in ("LEFT", "RIGHT"))
     assert (found.points[:, left, 0] > found.points[:, right, 0]).all()  # who faces the camera
