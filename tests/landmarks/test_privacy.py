@@ -61,6 +61,7 @@ def hide(
     size: int = 120,
 ) -> list[np.ndarray]:  # fmt: skip
     boxes = np.array([FACE_BOX, HAND_BOX, (0, 0, 0, 0)], np.int32)
+    boxes[np.array(sources) == CropSource.MISSING] = 0
     crops = [cut_crop(PICTURE, box, size) for box in boxes]
     kept = [crop.copy() for crop in crops]
     hidden = hide_face(crops, boxes, np.array(sources), landmarks, layout, SIZE, mode)
