@@ -134,7 +134,7 @@ class OpenClip:
 
 def unreadable(video_id: str, error: InputError) -> ClipFacts:
     """What stays of a clip that cannot be read."""
-    return ClipFacts(video_id, unreadable=error.message)
+    return ClipFacts(video_id, unreadable=error.message.removeprefix(f"clip {video_id}: "))
 
 
 def _told(estimator: dict[str, Any]) -> str:

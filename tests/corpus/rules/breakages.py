@@ -163,7 +163,7 @@ def _cut_shard(root: Path) -> None:
 W = "warning"
 BREAKAGES: dict[str, Breakage] = {
     "C000": Breakage(_remove_keypoints, "keypoints", also=frozenset({"A004", "C024", "S002"})),
-    "C001": Breakage(_html, f"{FIRST}: clip {FIRST}: not an array file (looks like HTML)"),
+    "C001": Breakage(_html, f"{FIRST}: not an array file (looks like HTML)"),
     "C002": Breakage(
         lambda root: save_pose(root / "pose" / f"{FIRST}.npz", np.zeros((4, 51), np.float32)),
         f"{FIRST}: 4 pose frames for 6",
