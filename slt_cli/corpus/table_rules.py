@@ -41,13 +41,18 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return {name: round(float(np.percentile(values, at)), 3) for name, at in names.items()}
 
 
-def lengths(checked: CheckedTable) -> dict[str, dict[str, float]]:
-    """Percentiles of seconds, characters, glosses and tokens per clip, where they are known."""
-    seconds = [s.duration_s for s in checked.segments.segments if s.duration_s is not None]
-    found = {
-        "seconds": percentiles(seconds),
-        "characters": percentiles([len(text) for _, text in checked.cells("text") if text]),
-        "glosses": percentiles([len(cell.split()) for _, cell in checked.cells("gloss") if cell]),
-        "tokens": percentiles([len(tokens) for tokens in checked.tokens.values()]),
+def quantities(checked: CheckedTable) -> dict[str, list[float]]:
+    """Seconds, characters, glosses and tokens of every clip, where they are known."""
+    durations = (segment.duration_s for segment in checked.segments.segments)
+    found: dict[str, list[float]] = {
+        "seconds": [seconds for seconds in durations if seconds is not None],
+        "characters": [len(text) for _, text in checked.cells("text") if text],
+        "glosses": [len(cell.split()) for _, cell in checked.cells("gloss") if cell],
+        "tokens": [len(tokens) for tokens in checked.tokens.values()],
     }
     return {name: values for name, values in found.items() if values}
+
+
+def lengths(checked: CheckedTable) -> dict[str, dict[str, float]]:
+    """Percentiles of each of the `quantities`."""
+    return {name: percentiles(values) for name, values in quantities(checked).items()}

@@ -230,3 +230,16 @@ def test_the_real_table_is_repaired_and_split(real_data: Path, tmp_path: Path) -
         assert sum(len(json.loads(line)["pieces"]) for line in lines) == 14718 + 1
     again = check(out, fix=tmp_path / "again.csv", output_dir=tmp_path / "again")
     assert again.facts["repairs"] == {}
+
+
+def test_a_page_shows_findings_and_figures(table: Path, tmp_path: Path) -> None:
+    table.write_bytes(table.read_bytes().replace(b"v0_3", b"<b>v0_3"))
+    result = check(table, html=tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text("utf-8")
+    assert result.outputs == [tmp_path / "report.html"]
+    assert tree(table.parent) == ["meta.csv"]
+    assert "no usable time" in page
+    assert "&lt;b&gt;v0_3" in page
+    assert "<b>v0_3" not in page
+    assert page.count("<svg") == 2  # seconds and characters
+    assert '<em class="failed">' in page

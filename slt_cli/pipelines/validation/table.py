@@ -17,9 +17,11 @@ from slt_cli.corpus.text_coder import load_text_coder
 from slt_cli.errors import UsageError
 from slt_cli.pipelines.result import Report, Result
 from slt_cli.pipelines.validation.table_files import TableCheck, table_files
+from slt_cli.pipelines.validation.table_page import table_page
 from slt_cli.pipelines.validation.table_text import table_facts, table_text
 from slt_cli.settings.evaluate import CheckSettings
 from slt_cli.settings.root import Settings
+from slt_cli.storage.atomic import write_text
 
 
 def validate_table(target: Path, settings: Settings, report: Report) -> Result:
@@ -28,13 +30,16 @@ def validate_table(target: Path, settings: Settings, report: Report) -> Result:
     With `check.fix` a repaired copy is written and the verdict is about the copy. A check that
     writes anything (`fix`, `make_splits`, `emit_split_json` or `output_dir`) also writes the rows
     without usable time to `meta_missing.csv` and those that stand out to `meta_outliers.csv`, into
-    `output_dir`, else beside the copy, else beside the table. Raises `InputError` when the table
+    `output_dir`, else beside the copy, else beside the table. `check.html` gets the findings as a
+    page. Raises `InputError` when the table
     cannot be read, `UsageError` when a file would be replaced without `check.overwrite`.
     """
     check = settings.check
     files = table_files(target, check)
     copy = [check.fix, repairs_file(check.fix)] if check.fix else []
     _refuse_existing(target, [*copy, *files], check.overwrite)
+    if check.html:
+        refuse_source(target, check.html)
     source = _inspect(target, check)
     splits = None
     if check.make_splits:
@@ -47,7 +52,11 @@ def validate_table(target: Path, settings: Settings, report: Report) -> Result:
     for number, (path, write) in enumerate(files.items(), 1):
         write(path, done)
         report("write", done=number, total=len(files))
-    return _result(target, done, [*copy, *files], check)
+    outputs = [*copy, *files]
+    if check.html:
+        write_text(check.html, table_page(str(target), done, _fails(findings, check)))
+        outputs.append(check.html)
+    return _result(target, done, outputs, check)
 
 
 def _inspect(path: Path, check: CheckSettings) -> CheckedTable:
@@ -86,10 +95,14 @@ def _split_clips(segments: SegmentTable) -> list[SplitClip]:
     ]
 
 
+def _fails(findings: list[Finding], check: CheckSettings) -> bool:
+    return any(finding.severity == "error" or check.fail_on == "warning" for finding in findings)
+
+
 def _result(target: Path, done: TableCheck, outputs: list[Path], check: CheckSettings) -> Result:
     errors = sum(finding.severity == "error" for finding in done.findings)
     warnings = len(done.findings) - errors
-    failed = errors if check.fail_on == "error" else len(done.findings)
+    failed = _fails(done.findings, check)
     facts = table_facts(done, check.examples)
     return Result(
         "validate", "failed" if failed else "ok", 3 if failed else 0,

@@ -48,6 +48,7 @@ def table_text(target: Path, done: TableCheck, outputs: list[Path], examples: in
         lines.append(
             f"times     {facts['recovered']} rows recovered from the pieces of their clips, "
             f"{facts['unresolved']} without any usable time"
+            + ("" if done.fixed else f": slt validate {target} --fix OUT.csv")
         )
     if done.fixed:
         changes = ", ".join(f"{count} {rule}" for rule, count in facts["repairs"].items())
