@@ -57,7 +57,9 @@ class Table:
         raise InputError(
             f"no column {' or '.join(names)}; found {', '.join(self.columns)}"
             + (f"; is {by_name[near[0]]} meant?" if near else ""),
-            where=str(self.path), hint=f"rename a column to {names[0]}",
+            where=str(self.path),
+            hint=f"rename a column to {names[0]}" if len(self.columns) > 1
+            else "separate the columns by ; tab | or ,",
         )  # fmt: skip
 
     def find(self, role: str) -> str | None:

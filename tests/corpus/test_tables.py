@@ -65,6 +65,12 @@ def test_says_what_is_wrong_and_where(tmp_path: Path, text: str, words: str) -> 
         read_meta(table(tmp_path, text))
 
 
+def test_another_separator_is_told_from_a_missing_column(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="found id:text") as caught:
+        read_meta(table(tmp_path, "id:text\na:hola\n"))
+    assert "; tab | or ," in str(caught.value.hint)
+
+
 @pytest.mark.parametrize(
     "text",
     [
