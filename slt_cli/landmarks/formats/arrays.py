@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import zipfile
 import zlib
 from dataclasses import replace
@@ -25,6 +26,11 @@ from slt_cli.landmarks.layouts import LAYOUTS, get_layout, layout_with
 
 SCHEMA = 1
 """Newest schema of clip files that is read here."""
+# What reading a zip raises when its tables are wrong: encryption and compression flags included.
+_DAMAGE = (
+    ValueError, OSError, EOFError, KeyError, RuntimeError, zipfile.BadZipFile, zlib.error,
+    struct.error,
+)  # fmt: skip
 _FRACTIONS = 2.0  # coordinates up to here are fractions of the picture, larger ones pixels
 
 
@@ -94,7 +100,7 @@ def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
             return {path.stem: loaded}
         with loaded:
             return {name: loaded[name] for name in loaded.files}
-    except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+    except _DAMAGE as error:
         reason = "damaged, incomplete, or no array file"
         if "pickle" in str(error).lower():
             reason = "refused: it holds Python objects; nothing in it was executed"
@@ -151,7 +157,7 @@ def _clip_file(arrays: dict[str, npt.NDArray[Any]], path: Path) -> LandmarkTrack
             estimator=json.loads(str(arrays["estimator"])),
             is_timed=True,
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         raise InputError(
             f"a part is missing or cannot be read ({error})", where=str(path),
             hint="extract the clip again",
