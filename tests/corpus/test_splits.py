@@ -90,6 +90,27 @@ def test_what_every_video_says_is_reported_as_shared() -> None:
     assert sorted(splits.leaks) == sorted(outside)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_texts_that_cannot_all_be_kept_apart_are_shared_by_few_clips(seed: int) -> None:
+    """Two halves that share many texts inside and a single one between them."""
+    clips = [
+        SplitClip(f"{half}{v}_{c}", f"{half}{v}", f"frase numero {half} {(v + c) % 10} comun")
+        for half in "ab" for v in range(10) for c in range(6)
+    ]  # fmt: skip
+    clips += [SplitClip("a0_x", "a0", "hasta luego"), SplitClip("b0_x", "b0", "hasta luego")]
+    splits = make_splits(clips, (0.5, 0, 0.5), seed)
+    assert len(splits.leaks) == 1
+    assert {video[0] for video in videos_of(splits, clips)["train"]} in ({"a"}, {"b"})
+
+
+def test_a_similarity_of_nine_tenths_is_near_and_less_is_not() -> None:
+    eight, nine, ten = "abcdefghijk", "abcdefghijkl", "abcdefghijklm"  # numbers of shingles
+    a, b = near_duplicate_groups([nine, ten])
+    assert a == b
+    a, b = near_duplicate_groups([eight, nine])
+    assert a != b
+
+
 def test_near_duplicates_share_a_group() -> None:
     texts = [
         "¡Buenas noches! Bienvenidos a las noticias de la semana en lengua de señas.",
