@@ -6,6 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from difflib import get_close_matches
 
+from slt_cli.corpus import gloss_labels
 from slt_cli.corpus.checked_table import CheckedTable, alike, folded, lines, table_rule
 from slt_cli.corpus.segments import number
 from slt_cli.corpus.tables import Row, ctc_frames
@@ -141,26 +142,15 @@ def ctc_feasible(checked: CheckedTable) -> Iterator[str]:
             yield f"{checked.place(row)}: {count:g} frames for {needed} CTC steps"
 
 
-@table_rule(
-    "G003", "error", "gloss number outside the vocabulary",
-    why="numbers run from 1 to the number of glosses, 0 is the blank; CTC would read elsewhere",
-)  # fmt: skip
-def labels_in_vocabulary(checked: CheckedTable) -> Iterator[str]:
-    """One number per gloss, always the same for the same gloss, and none beyond their count."""
+@table_rule("G003", "error", gloss_labels.TITLE, why=gloss_labels.WHY)
+def labels_fit(checked: CheckedTable) -> Iterator[str]:
+    """One number per gloss, always the same for the same gloss."""
     glosses = {row.line: cell.split() for row, cell in checked.cells("gloss")}
-    vocabulary = {gloss for sequence in glosses.values() for gloss in sequence}
-    number_of: dict[str, str] = {}
-    for row, cell in checked.cells("labels"):
-        labels, names = cell.split(), glosses.get(row.line, [])
-        if len(labels) != len(names):
-            yield f"line {row.line}: {len(labels)} numbers for {len(names)} glosses"
-            continue
-        for gloss, label in zip(names, labels, strict=True):
-            known = number_of.setdefault(gloss, label)
-            if not (label.isascii() and label.isdigit()) or not 1 <= int(label) <= len(vocabulary):
-                yield f"line {row.line}: {gloss} is {label}, of {len(vocabulary)} glosses"
-            elif label != known:
-                yield f"line {row.line}: {gloss} is {label}, and {known} before"
+    yield from gloss_labels.label_faults(
+        (f"line {row.line}", glosses.get(row.line, []), cell.split())
+        for row, cell in checked.cells("labels")
+        if cell
+    )
 
 
 def _texts(checked: CheckedTable) -> Iterator[tuple[Row, str]]:

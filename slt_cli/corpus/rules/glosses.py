@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from slt_cli.corpus import gloss_labels
 from slt_cli.corpus.rules.corpus import Corpus
 from slt_cli.corpus.rules.rule import corpus_rule
 from slt_cli.corpus.tables import ctc_frames
@@ -40,22 +41,9 @@ def glosses_known(corpus: Corpus) -> Iterator[str]:
                     yield f"{split} {video_id}: {gloss}"
 
 
-@corpus_rule(
-    "G003", "error", "gloss number outside the vocabulary",
-    why="numbers run from 1 to the number of glosses, 0 is the blank; CTC would read elsewhere",
-)  # fmt: skip
-def labels_in_vocabulary(corpus: Corpus) -> Iterator[str]:
+@corpus_rule("G003", "error", gloss_labels.TITLE, why=gloss_labels.WHY)
+def labels_fit(corpus: Corpus) -> Iterator[str]:
     """`ctc_labels` has one number per gloss, always the same for the same gloss."""
-    vocabulary = {gloss for glosses in corpus.glosses.values() for gloss in glosses}
-    number_of: dict[str, str] = {}
-    for video_id, labels in corpus.labels.items():
-        glosses = corpus.glosses[video_id]
-        if len(labels) != len(glosses):
-            yield f"{video_id}: {len(labels)} numbers for {len(glosses)} glosses"
-            continue
-        for gloss, label in zip(glosses, labels, strict=True):
-            known = number_of.setdefault(gloss, label)
-            if not label.isdecimal() or not 1 <= int(label) <= len(vocabulary):
-                yield f"{video_id}: {gloss} is {label}, of {len(vocabulary)} glosses"
-            elif label != known:
-                yield f"{video_id}: {gloss} is {label}, and {known} before"
+    yield from gloss_labels.label_faults(
+        (video_id, corpus.glosses[video_id], labels) for video_id, labels in corpus.labels.items()
+    )

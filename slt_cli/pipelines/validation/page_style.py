@@ -61,7 +61,7 @@ code { font: 13px ui-monospace, "DejaVu Sans Mono", Menlo, Consolas, monospace; 
   font-size: 13px; }
 .legend i { display: inline-block; width: 12px; height: 12px; border-radius: 3px; margin-right: 6px;
   vertical-align: -1px; }
-.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(300px, 1fr)); gap: 10px; }
+.charts { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 10px; }
 .chart { margin: 0; padding: 12px 16px; }
 .chart figcaption span { display: block; color: var(--soft); font-size: 13px; }
 .chart svg { width: 100%; height: auto; display: block; fill: var(--body); }

@@ -256,7 +256,7 @@ BREAKAGES: dict[str, Breakage] = {
     ),
     "G002": Breakage(_glosses(f"{FIRST};A;1", "val_000;NEW;2"), "val val_000: NEW", W),
     "G003": Breakage(
-        _glosses(f"{FIRST};A B;1 3", "val_000;A B;1 3"), "B is 3, of 2 glosses"
+        _glosses(f"{FIRST};A B;7 9", "val_000;A B;7 0"), "val_000: B is 0, which is no number"
     ),
     "S001": Breakage(_remove("index/val.csv"), "val", W, also=frozenset({"S007"})),
     "S002": Breakage(lambda root: append(root, "index/val.csv", "ghost"), "val: ghost"),
