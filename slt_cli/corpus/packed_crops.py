@@ -26,6 +26,7 @@ from slt_cli.errors import InputError
 
 MAX_OPEN = 64
 """Shards held open at the same time by one store."""
+_REMEMBERED = 4096  # streams of clips whose place is known without searching
 
 
 class _Run(NamedTuple):
@@ -65,6 +66,7 @@ class PackedCrops:
         self._first = np.concatenate([s.first for s in shards] or [np.zeros(streams, int)])[newest]
         self._count = np.concatenate([s.count for s in shards] or [np.zeros(streams, int)])[newest]
         self.stale = len(keys) - len(newest)
+        self._found: dict[tuple[str, str], _Run] = {}
         self._open = lru_cache(MAX_OPEN)(_OpenShard)
 
     @classmethod
@@ -84,7 +86,7 @@ class PackedCrops:
 
     def holds(self, stream: str, video_id: str) -> bool:
         """Whether any crop of this stream of the clip is packed."""
-        return self._find(stream, video_id) is not None
+        return self._find(stream, video_id).length > 0
 
     def clips(self, stream: str) -> list[str]:
         """Sorted ids of the clips with crops of `stream`."""
@@ -94,7 +96,7 @@ class PackedCrops:
     def frames(self, stream: str, video_id: str) -> list[int]:
         """Sorted frame numbers of the crops of a clip; none when it is not packed."""
         run = self._find(stream, video_id)
-        return [] if run is None else self._rows(run)[:, FRAME].tolist()
+        return self._rows(run)[:, FRAME].tolist() if run.length else []
 
     def size(self, stream: str, video_id: str, frame: int) -> int | None:
         """Bytes of the JPEG of one frame, or None when it is not packed."""
@@ -128,22 +130,29 @@ class PackedCrops:
         """Close the shards; reading opens them again."""
         self._open.cache_clear()
 
-    def _find(self, stream: str, video_id: str) -> _Run | None:
+    def _find(self, stream: str, video_id: str) -> _Run:
+        """The crops of a stream of a clip, none of them when it is not packed."""
+        found = self._found.get((stream, video_id))
+        if found is None:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            found = self._found[stream, video_id] = self._search(stream, video_id)
+        return found
+
+    def _search(self, stream: str, video_id: str) -> _Run:
         key = escape(video_id).encode()
         if len(key) > self._keys.itemsize:
-            return None
+            return _Run(0, 0, 0)
         clip = int(np.searchsorted(self._keys, np.array(key, self._keys.dtype)))
         if clip == len(self._keys) or self._keys[clip] != key:
-            return None
+            return _Run(0, 0, 0)
         number = CROP_STREAMS.index(stream)
-        length = int(self._count[clip, number])
-        if not length:
-            return None
-        return _Run(int(self._shard[clip]), int(self._first[clip, number]), length)
+        first, length = int(self._first[clip, number]), int(self._count[clip, number])
+        return _Run(int(self._shard[clip]), first, length)
 
     def _crop(self, stream: str, video_id: str, frame: int) -> _Crop | None:
         run = self._find(stream, video_id)
-        if run is None:
+        if not run.length:
             return None
         rows = self._rows(run)
         row = frame  # frames count from 0 without gaps in all clips but damaged ones
