@@ -73,11 +73,16 @@ def _kind(path: Path) -> str:
         )  # fmt: skip
     try:
         with path.open("rb") as handle:
-            head = handle.read(8)
+            head = handle.read(64)
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", where=str(path)) from error
     if not head:
         raise InputError("the file is empty", where=str(path), hint="download or copy it again")
+    if head.lstrip().lower().startswith((b"<!doctype", b"<html", b"<?xml")):
+        raise InputError(
+            "no landmarks (looks like HTML)", where=str(path),
+            hint="open it in a browser: it may say why",
+        )  # fmt: skip
     if head.startswith((b"\x93NUMPY", b"PK")):
         return "arrays"
     if path.suffix.lower() in (".npy", ".npz"):

@@ -102,11 +102,16 @@ def _load(path: Path) -> dict[str, npt.NDArray[Any]]:
             return {name: loaded[name] for name in loaded.files}
     except _DAMAGE as error:
         reason = "damaged, incomplete, or no array file"
-        if "pickle" in str(error).lower():
+        if _is_array_file(path) and "pickle" in str(error).lower():
             reason = "refused: it holds Python objects; nothing in it was executed"
         raise InputError(
             reason, where=str(path), hint="download or copy the file again"
         ) from error  # fmt: skip
+
+
+def _is_array_file(path: Path) -> bool:
+    with path.open("rb") as handle:
+        return handle.read(6).startswith((b"\x93NUMPY", b"PK"))
 
 
 def _only_array(arrays: dict[str, npt.NDArray[Any]], path: Path) -> npt.NDArray[Any]:

@@ -52,7 +52,7 @@ def read_pose_track(path: Path) -> LandmarkTrack:
     size = (width, height) if width and height else size_from_extent(xyz[..., :2], valid)
     if not (width and height):
         notes.append(f"no picture size in the file: {size[0]} x {size[1]} reaches to every point")
-    notes += _normalised(xyz[..., :2] / size, valid, mapped.layout)
+    notes += _normalised(xyz[..., :2] / np.array(size, np.float32), valid, mapped.layout)
     return track_from_pixels(
         xyz, confidence, mapped.layout.name, size, rational_fps(pose.fps),
         file_format=f".pose {pose.version:.1f}", notes=tuple(notes),
@@ -77,12 +77,12 @@ def pose_of(
     width, height = DEFAULT_SIZE if frame_size == UNKNOWN_SIZE else frame_size
     components = layout_components(layout, with_depth=bool(points[..., 2].any()))
     dims = len(components[0].point_format) - 1
-    pixels = points[..., :dims].astype(np.float64) * (width, height, 1)[:dims]
-    stored = np.where(valid, np.maximum(confidence, _LEAST_CONFIDENCE), 0)
+    pixels = np.array(points[..., :dims], np.float32)
+    pixels[..., :2] *= np.array((width, height), np.float32)
+    pixels[~valid] = 0
+    stored = np.where(valid, np.maximum(confidence, _LEAST_CONFIDENCE), 0).astype(np.float32)
     return PoseFile(
-        0.2, (width, height, 0), components, float(fps),
-        (pixels * valid[..., None]).astype(np.float32)[:, None],
-        stored.astype(np.float32)[:, None],
+        0.2, (width, height, 0), components, float(fps), pixels[:, None], stored[:, None]
     )  # fmt: skip
 
 

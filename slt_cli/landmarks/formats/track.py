@@ -82,8 +82,9 @@ def track_from_pixels(
     above 1, which some networks give, becomes 1.
     """
     valid = np.isfinite(xyz).all(axis=2) & np.isfinite(confidence) & (confidence > 0)
-    clean = np.where(valid[..., None], xyz, 0).astype(np.float64)
-    points = clean / (*frame_size, 1)
+    points = np.array(xyz, np.float32)
+    points[~valid] = 0
+    points[..., :2] /= np.array(frame_size, np.float32)
     rate = fps or Fraction(ASSUMED_FPS)
     if fps is None:
         notes = (*notes, f"no frame rate in the file: {ASSUMED_FPS} frames per second assumed")
@@ -91,7 +92,7 @@ def track_from_pixels(
     if above:
         notes = (*notes, f"{above} values of confidence above 1 stored as 1")
     return LandmarkTrack(
-        points=points.astype(np.float32),
+        points=points,
         confidence=np.where(valid, np.minimum(confidence, 1), 0).astype(np.float32),
         valid=valid,
         time_s=np.arange(len(points)) / float(rate),
