@@ -68,7 +68,7 @@ def _opened(
         stream = container.add_stream("libx264", rate=fps)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.options = {"preset": "veryfast", "crf": "22"}
-        stream.codec_context.thread_count = 1  # equal frames, equal bytes
+        stream.codec_context.thread_count = 1  # equal frames, equal pictures
 
         def encode(rgb: npt.NDArray[np.uint8]) -> None:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))

@@ -52,9 +52,15 @@ def test_frame_of_another_size_is_refused_and_nothing_is_left(tmp_path: Path) ->
     assert list(tmp_path.iterdir()) == []
 
 
-def test_equal_frames_give_equal_bytes(tmp_path: Path) -> None:
+def test_equal_frames_give_equal_videos(tmp_path: Path) -> None:
+    # Not equal bytes: the last bits of a picture, which nothing depends on, vary with what else
+    # the process has done.
+    videos = []
     for name in ("a.mp4", "b.mp4"):
         with VideoWriter(tmp_path / name, 64, 48, Fraction(15)) as video:
             for step in range(4):
                 video.write(picture(step))
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+        with av.open(str(tmp_path / name)) as container:
+            videos.append([(f.pts, f.to_ndarray().tobytes()) for f in container.decode(video=0)])
+    assert len(videos[0]) == 4
+    assert videos[0] == videos[1]
