@@ -14,7 +14,8 @@ from slt_cli.errors import InputError
 from slt_cli.landmarks.estimators.base import FrameLandmarks, usable_landmarks
 from slt_cli.landmarks.formats import is_landmark_source, read_tracks
 from slt_cli.landmarks.formats.track import ASSUMED_FPS, LandmarkTrack
-from slt_cli.video.probe import open_video, probe_video
+from slt_cli.video.probe import open_video
+from slt_cli.video.source import source_info
 
 _FEW = 3
 """Frames that decoders may disagree about at the ends of a video."""
@@ -63,22 +64,24 @@ class PrecomputedEstimator:
 
 @dataclass(frozen=True)
 class _Video:
-    """What the video says: times of its packets (N,), empty for a folder of pictures."""
+    """What the video says. A folder of pictures has no times (N,) of its own, only a number."""
 
+    num_frames: int
     time_s: npt.NDArray[np.float64]
-    frame_size: tuple[int, int] | None
+    frame_size: tuple[int, int]
     fps: Fraction | None
 
 
 def _video(path: Path) -> _Video:
+    info = source_info(path)
+    size = (info.width, info.height)
     if path.is_dir():
-        return _Video(np.zeros(0), None, None)
-    info = probe_video(path)
+        return _Video(info.num_frames, np.zeros(0), size, None)
     with open_video(path) as (container, stream):
         unit = stream.time_base or Fraction(1, 1000)
         stamps = [p.pts for p in container.demux(stream) if p.size and p.pts is not None]
     times = np.array([float(stamp * unit) for stamp in sorted(stamps)])
-    return _Video(times, (info.width, info.height), info.fps)
+    return _Video(len(times), times, size, info.fps)
 
 
 def _landmarks_of(video: Path, folder: Path) -> Path:
@@ -113,22 +116,21 @@ def _only_track(path: Path, video: _Video) -> LandmarkTrack:
 
 def _times(track: LandmarkTrack, video: _Video, path: Path) -> npt.NDArray[np.float64]:
     """When each frame of the track is shown, in the video's own time."""
-    if not len(video.time_s):
-        return track.time_s
-    if track.is_timed:
+    if track.is_timed and len(video.time_s):
         step_s = _step(track.time_s)
         if abs(track.time_s[-1] - video.time_s[-1]) > _FEW * step_s:
             raise _mismatch(
                 path, f"an end at {video.time_s[-1]:.2f} s", f"{track.time_s[-1]:.2f} s"
             )
         return track.time_s
-    if abs(len(track) - len(video.time_s)) > _FEW:
-        raise _mismatch(path, f"{len(video.time_s)} frames", f"{len(track)}")
-    if track.fps and video.fps and abs(track.fps - video.fps) >= _FPS_OFF:
-        raise _mismatch(
-            path, f"{float(video.fps):.2f} frames per second", f"{float(track.fps):.2f}"
-        )  # fmt: skip
-    step_s = 1 / float(video.fps or track.fps or ASSUMED_FPS)
+    if abs(len(track) - video.num_frames) > _FEW:
+        raise _mismatch(path, f"{video.num_frames} frames", f"{len(track)}")
+    if not len(video.time_s):
+        return track.time_s
+    step_s = _step(video.time_s)
+    rates = [1 / step_s, float(video.fps or 1 / step_s)]  # the usual one and the mean
+    if track.fps and all(abs(float(track.fps) - rate) >= _FPS_OFF for rate in rates):
+        raise _mismatch(path, f"{rates[1]:.2f} frames per second", f"{float(track.fps):.2f}")
     beyond = video.time_s[-1] + step_s * np.arange(1, _FEW + 1)
     times: npt.NDArray[np.float64] = np.concatenate([video.time_s, beyond])[: len(track)]
     return times
