@@ -23,7 +23,7 @@ from slt_cli.corpus.shard_index import (
     save_index,
     scan_shard,
 )
-from slt_cli.errors import Interrupted, UsageError
+from slt_cli.errors import InputError, Interrupted, UsageError
 from slt_cli.storage.lock import folder_lock
 from slt_cli.storage.shards import remove_files, write_tar
 
@@ -69,8 +69,8 @@ def pack_corpus(
     next call completes what was begun; room for one more shard is needed. A clip that was extracted
     again goes into a new shard; an older shard stays as long as it holds the newest of any clip.
 
-    Raises `InputError` naming a shard that is damaged, `OutOfResources` on a full disk,
-    `Interrupted` when `should_stop` returns a signal, `UsageError` for a tag in use or unfit.
+    Raises `InputError` naming a damaged shard or a crop that vanished, `OutOfResources` on a full
+    disk, `Interrupted` when `should_stop` returns a signal, `UsageError` for a tag in use or unfit.
     """
     if not _TAG.fullmatch(tag):
         raise UsageError(
@@ -80,11 +80,23 @@ def pack_corpus(
     with _tag_lock(corpus.shard_dir, tag):
         packed = _all_indexed(corpus.shard_dir, tag)
         packer = _Packer(corpus, packed, tag, report, should_stop)
-        packer.pack(video_ids, shard_bytes)
+        with _vanished_files():
+            packer.pack(video_ids, shard_bytes)
     after = PackedCrops.load(corpus.shard_dir)
     for shard in after.superseded_shards():
         _remove_shard(shard.path)
     return packer.summary(after)
+
+
+@contextmanager
+def _vanished_files() -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise InputError(
+            "a crop vanished while it was packed: another process works on the same clips",
+            where=str(error.filename), hint="pack again when the other process has ended",
+        ) from error  # fmt: skip
 
 
 @contextmanager

@@ -251,6 +251,51 @@ def test_a_stop_loses_nothing(tmp_path: Path) -> None:
     assert everything_in(corpus) == crops
 
 
+def test_a_crop_that_changes_while_it_is_packed_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    corpus, crops = write_clips(tmp_path, "a", "b")
+    save_index = packing.save_index
+
+    def extracted_meanwhile(index: Any) -> None:
+        corpus.crop_path("hand_r", "a", 2).write_bytes(b"newer")
+        save_index(index)
+
+    monkeypatch.setattr(packing, "save_index", extracted_meanwhile)
+    pack_corpus(corpus)
+    crops["hand_r", "a", 2] = b"newer"
+    assert everything_in(corpus) == crops
+    assert len(loose_files(corpus)) == 9
+    monkeypatch.undo()
+    pack_corpus(corpus)
+    assert everything_in(corpus) == crops
+    assert loose_files(corpus) == []
+
+
+def test_a_stray_crop_that_is_not_packed_is_never_removed(tmp_path: Path) -> None:
+    corpus, crops = write_clips(tmp_path, "a")
+    pack_corpus(corpus)
+    stray = corpus.crop_path("face", "a", 1)  # without frame 0 the clip does not count as loose
+    stray.write_bytes(b"whose is this")
+    pack_corpus(corpus)
+    assert stray.read_bytes() == b"whose is this"
+    assert everything_in(corpus) == crops
+
+
+def test_a_crop_that_vanishes_while_it_is_packed_is_named(tmp_path: Path) -> None:
+    corpus, crops = write_clips(tmp_path, "a", "b")
+    vanishing = corpus.crop_path("face", "b", 2)
+
+    def stop() -> None:
+        vanishing.unlink(missing_ok=True)
+
+    with pytest.raises(InputError, match="vanished") as caught:
+        pack_corpus(corpus, should_stop=stop)
+    assert caught.value.where == str(vanishing)
+    del crops["face", "b", 2]
+    assert everything_in(corpus) == crops
+
+
 # ---- killed, disk full --------------------------------------------------------------------------
 
 
