@@ -9,7 +9,6 @@ import pytest
 
 from tests.cli.made import SMALL, World, make_videos
 from tests.cli.run_slt import files_in, json_object, slt
-from tests.corpora import write_corpus
 
 SYNTHETIC = ("--estimator", "synthetic", "--crop-size", "32")
 
@@ -116,52 +115,6 @@ def test_other_settings_do_not_touch_clips_that_are_there(world: World) -> None:
     assert done.returncode == 2
     assert "--overwrite" in done.stderr
     assert stamps(world.root / "clips") == before
-
-
-# ---- validate ------------------------------------------------------------------------------------
-
-
-def test_validate_a_good_corpus(world: World) -> None:
-    done = slt("validate", "corpus", cwd=world.root)
-    assert results(done)[-1].startswith("corpus: 8 clips, 4 train, 2 val, 2 test; 0 errors")
-    assert json_object(slt("validate", "--json", cwd=world.root))["counts"]["clips"] == 8
-
-
-def test_validate_says_what_is_wrong_and_exits_3(tmp_path: Path) -> None:
-    corpus = write_corpus(tmp_path / "corpus", train=2, val=1, test=1)
-    (corpus / "index" / "val.csv").write_text("video_id\nghost\n")
-    done = slt("validate", "corpus", cwd=tmp_path)
-    assert done.returncode == 3
-    assert "error    S002" in done.stdout
-    assert "val: ghost" in done.stdout
-    value = json_object(slt("validate", "corpus", "--json", cwd=tmp_path))
-    assert value["status"] == "failed"
-    assert "S002" in {finding["rule"] for finding in value["facts"]["findings"]}
-
-
-def test_validate_fails_on_warnings_when_asked(world: World) -> None:
-    assert slt("validate", "clips", cwd=world.root).returncode == 0
-    assert slt("validate", "clips", "--fail-on", "warning", cwd=world.root).returncode == 3
-
-
-def test_validate_a_run_and_a_damaged_checkpoint(world: World, tmp_path: Path) -> None:
-    lines = results(slt("validate", "work_dirs/tiny-cpu", cwd=world.root))
-    assert [line.split()[:3] for line in lines] == [
-        ["ok", f"work_dirs/tiny-cpu/{name}.pt", "translator"] for name in ("best", "last")
-    ]
-    data = bytearray((world.root / "work_dirs/tiny-cpu/best.pt").read_bytes())
-    data[len(data) // 2] ^= 1
-    (tmp_path / "best.pt").write_bytes(data)
-    done = slt("validate", tmp_path / "best.pt")
-    assert (done.returncode, done.stdout) == (3, "")
-    assert "best.pt" in done.stderr
-
-
-@pytest.mark.parametrize("target", ["absent", "corpus/meta.csv"])
-def test_validate_what_cannot_be_checked(world: World, target: str) -> None:
-    done = slt("validate", target, cwd=world.root)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert "\n  next: slt " in done.stderr
 
 
 # ---- train and eval ------------------------------------------------------------------------------
