@@ -71,17 +71,18 @@ def sample_frames(
     to the last picture. Raises like `open_source`.
     """
     if path.is_dir():
-        times = _spread(count, span, (0.0, source_info(path, frames_fps=frames_fps).duration_s))
+        parts = _parts(count, span, (0.0, source_info(path, frames_fps=frames_fps).duration_s))
     else:
         with FrameStream(path) as stream:
             duration_s = video_info(path, stream.container, stream.stream, None).duration_s
             end_s = None if duration_s is None else stream.first_s + duration_s
-            times = _spread(count, span, (stream.first_s, end_s))
-            keys = _key_pictures(stream, times, span)
+            parts = _parts(count, span, (stream.first_s, end_s))
+            keys = _key_pictures(stream, [(begin + end) / 2 for begin, end in parts], span)
         if len(keys) == count:
             return keys
     pictures = []
-    with open_source(path, span=span, frames_fps=frames_fps, keep=_first_after(times)) as source:
+    keep = _first_after([begin for begin, _ in parts])
+    with open_source(path, span=span, frames_fps=frames_fps, keep=keep) as source:
         for frame in source:
             pictures.append(frame.rgb)
             if len(pictures) == count:
@@ -89,12 +90,12 @@ def sample_frames(
     return pictures
 
 
-def _spread(count: int, span: Span, video: Span) -> list[float]:
-    """Times in the middles of `count` equal parts; seconds of one where the end is unknown."""
+def _parts(count: int, span: Span, video: Span) -> list[tuple[float, float]]:
+    """`count` equal parts of a span of a video; of 1 s each where the end is unknown."""
     start_s = max(span[0] or 0.0, video[0] or 0.0)
     ends = [end_s for end_s in (span[1], video[1]) if end_s is not None]
-    length_s = max(min(ends) - start_s, 0.0) if ends else float(count)
-    return [start_s + (i + 0.5) / count * length_s for i in range(count)]
+    length_s = max(min(ends) - start_s, 0.0) / count if ends else 1.0
+    return [(start_s + i * length_s, start_s + (i + 1) * length_s) for i in range(count)]
 
 
 def _key_pictures(
