@@ -91,7 +91,7 @@ def _lengthen(root: Path) -> None:
     record(root, FIRST, frames={"keypoints": frames})
 
 
-def _shorten(frames: int) -> Callable[[Path], None]:
+def shorten(frames: int) -> Callable[[Path], None]:
     def do(root: Path) -> None:
         edit_clip(
             root,
@@ -179,7 +179,7 @@ BREAKAGES: dict[str, Breakage] = {
         lambda root: edit_arrays(root, time_s=put(3, 0.08)),
         f"{FIRST}: frames 3 are not later than the ones before",
     ),
-    "C006": Breakage(_shorten(0), f"{FIRST}: 0 frames"),
+    "C006": Breakage(shorten(0), f"{FIRST}: 0 frames"),
     "C007": Breakage(
         _other_estimator, f'{FIRST}: made 2 {{"fine": true}}, the others made 1'
     ),
@@ -239,7 +239,7 @@ BREAKAGES: dict[str, Breakage] = {
         _source(sha256="train_001"), "train_001: the same as train_000", W
     ),
     "C028": Breakage(_cut_shard, "shard crops-000000.tar is cut or altered"),
-    "C029": Breakage(_shorten(4), f"{FIRST}: 4 frames for a kernel of 5", W),
+    "C029": Breakage(shorten(4), f"{FIRST}: 4 frames for a kernel of 5", W),
     "C030": Breakage(_lengthen, f"{FIRST}: 66 frames, the median is 6", W),
     "C031": Breakage(_write("face/ghost_f000000.jpg", picture(9)), "ghost: 1 crops in face/"),
     "A001": Breakage(
