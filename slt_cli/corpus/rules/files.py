@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from slt_cli.corpus.paths import CROP_STREAMS
@@ -44,18 +44,11 @@ def shards_whole(corpus: Corpus) -> Iterator[str]:
 def no_leftovers(corpus: Corpus) -> Iterator[str]:
     """No staging folders, no poses without clip, no other files in the folders of streams."""
     paths, ids = corpus.paths, corpus.ids
-    streams = [paths.crop_dir(stream) for stream in CROP_STREAMS]
-    for folder in streams:
-        yield from (str(path) for path in _entries(folder) if not _CROP_NAME.search(path.name))
-    folders = (paths.keypoints_dir, paths.pose_dir)
-    for folder in folders:
-        yield from (
-            str(path)
-            for path in _entries(folder)
-            if path.suffix not in {".npz", ".npy"} or path.stem not in ids
-        )
-    staged = {p for folder in (paths.root, *folders, *streams) for p in _entries(folder, True)}
-    yield from (str(path) for path in sorted(staged))
+    yield from _strays(paths.root, lambda name: not name.startswith(_STAGED))
+    for folder in (paths.keypoints_dir, paths.pose_dir):
+        yield from _strays(folder, lambda name: _stem(name) in ids)
+    for folder in map(paths.crop_dir, CROP_STREAMS):
+        yield from _strays(folder, lambda name: bool(_CROP_NAME.search(name)))
 
 
 @corpus_rule(
@@ -97,14 +90,15 @@ def none_failed(corpus: Corpus) -> Iterator[str]:
             yield f"{video_id}: {reason or 'no reason recorded'}"
 
 
-def _entries(folder: Path, staged: bool = False) -> list[Path]:
-    """What lies in a folder, or what killed processes staged there."""
+def _strays(folder: Path, belongs: Callable[[str], bool]) -> list[str]:
+    """What lies in a folder and does not belong there, sorted; folders hold millions of files."""
     if not folder.is_dir():
         return []
     with os.scandir(folder) as found:
-        paths = sorted(Path(entry.path) for entry in found)
-    return [path for path in paths if _is_staged(path) == staged]
+        names = [e.name for e in found if e.name.startswith(_STAGED) or not belongs(e.name)]
+    return [str(folder / name) for name in sorted(names)]
 
 
-def _is_staged(path: Path) -> bool:
-    return path.name.startswith(_STAGED)
+def _stem(name: str) -> str:
+    stem, suffix = os.path.splitext(name)
+    return stem if suffix in {".npz", ".npy"} else ""
