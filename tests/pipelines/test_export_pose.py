@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -195,17 +197,19 @@ def test_a_dry_run_tells_and_writes_nothing(corpus, poses):
     assert "no clip 'x'" in missing[0]
 
 
-def test_the_library_of_the_format_opens_and_draws_them(corpus, poses):
-    library = pytest.importorskip("pose_format", reason="pip install pose-format (extra `bench`)")
-    export(corpus.root, poses, "a")
-    pose, clip = library.Pose.read((poses / "a.pose").read_bytes()), made_clip()
-    names = [c.name for c in pose.header.components]
-    assert names == [f"{c}_LANDMARKS" for c in ("POSE", "FACE", "LEFT_HAND", "RIGHT_HAND")]
-    assert pose.body.fps == np.float32(30000 / 1001)
-    expected = clip.keypoints[..., :2] * (640, 480)
-    seen = ~np.ma.getmaskarray(pose.body.data)[:, 0, :, 0]
-    np.testing.assert_array_equal(seen, clip.valid)
-    data = np.ma.getdata(pose.body.data)[:, 0]
-    np.testing.assert_allclose(data[..., :2][seen], expected[seen], rtol=1e-6)
-    shoulder = pose.header.get_point_index("POSE_LANDMARKS", "LEFT_SHOULDER")
-    assert shoulder == get_layout(clip.layout).index("POSE.LEFT_SHOULDER")
+if find_spec("pose_format"):  # the extra `bench`; nothing else needs it
+
+    def test_the_library_of_the_format_opens_and_draws_them(corpus, poses):
+        library = import_module("pose_format")
+        export(corpus.root, poses, "a")
+        pose, clip = library.Pose.read((poses / "a.pose").read_bytes()), made_clip()
+        names = [c.name for c in pose.header.components]
+        assert names == [f"{c}_LANDMARKS" for c in ("POSE", "FACE", "LEFT_HAND", "RIGHT_HAND")]
+        assert pose.body.fps == np.float32(30000 / 1001)
+        expected = clip.keypoints[..., :2] * (640, 480)
+        seen = ~np.ma.getmaskarray(pose.body.data)[:, 0, :, 0]
+        np.testing.assert_array_equal(seen, clip.valid)
+        data = np.ma.getdata(pose.body.data)[:, 0]
+        np.testing.assert_allclose(data[..., :2][seen], expected[seen], rtol=1e-6)
+        shoulder = pose.header.get_point_index("POSE_LANDMARKS", "LEFT_SHOULDER")
+        assert shoulder == get_layout(clip.layout).index("POSE.LEFT_SHOULDER")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import pickle
+import subprocess
+import sys
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -68,6 +70,12 @@ def test_every_number_is_stored(corpus):
     assert (clip.layout, clip.frame_size, clip.fps) == (LAYOUT.name, (640, 480), 25)
     assert clip.estimator == track.estimator
     assert clip.source == {"name": "some.pose", "sha256": SHA, "settings": OPTIONS.fingerprint()}
+
+
+def test_a_clip_out_of_many_remembers_which_one_it_was(corpus):
+    record = bring(made_track(member="heute-1"), corpus)
+    assert record["source"]["member"] == "heute-1"
+    assert load_clip_keypoints(corpus.keypoints("a")).source == record["source"]
 
 
 def test_there_are_no_pictures_and_the_clip_says_so(corpus):
@@ -235,6 +243,26 @@ def test_the_same_again_changes_nothing(corpus, tmp_path):
               for p in (corpus.metadata_csv, corpus.gloss_csv)}  # fmt: skip
     assert import_annotations(path, corpus) == []
     assert before == {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in before}
+
+
+def test_imports_at_the_same_time_lose_no_row(corpus, tmp_path):
+    """Two pickles in two workers: each reads the tables, adds its rows and writes them."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from slt_cli.corpus.paths import CorpusPaths\n"
+        "from slt_cli.pipelines.extraction.imports import import_annotations\n"
+        "import_annotations(Path(sys.argv[1]), CorpusPaths.from_root(Path(sys.argv[2])))"
+    )
+    started = []
+    for number in range(3):
+        (tmp_path / str(number)).mkdir()
+        texts = {f"c{number}x{i}": ("text", f"G{i}", "") for i in range(200)}
+        path = annotated(tmp_path / str(number), **texts)
+        command = [sys.executable, "-c", code, str(path), str(corpus.root)]
+        started.append(subprocess.Popen(command))
+    assert [process.wait() for process in started] == [0, 0, 0]
+    assert len(read_meta(corpus.metadata_csv)) == len(read_gloss_table(corpus.gloss_csv)) == 600
+    assert sorted(p.name for p in corpus.root.iterdir()) == ["annotations", "meta.csv"]
 
 
 def test_a_table_of_another_make_is_left_alone(corpus, tmp_path):

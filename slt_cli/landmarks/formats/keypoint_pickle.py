@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,8 @@ def read_keypoint_pickle(path: Path, known: Known) -> Iterator[tuple[str, Landma
     clips = {name: _keypoints(entry, name, path) for name, entry in _entries(path).items()}
     known, note = _completed(clips, known)
     for name, array in clips.items():
-        yield name, bare_track(array, path, known, file_format=FORMAT, notes=note)
+        track = bare_track(array, path, known, file_format=FORMAT, notes=note)
+        yield name, replace(track, member=name)
 
 
 def read_pickle_annotations(path: Path) -> list[ClipAnnotation]:

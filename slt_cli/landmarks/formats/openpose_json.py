@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,8 @@ def read_openpose_folder(path: Path, known: Known) -> Iterator[tuple[str, Landma
             )  # fmt: skip
         clips.setdefault(match["clip"] or path.name, {})[int(match["number"])] = file
     for clip, files in clips.items():
-        yield clip, _track(files, path, known)
+        track = _track(files, path, known)
+        yield clip, replace(track, member=clip) if len(clips) > 1 else track
 
 
 def _track(files: Mapping[int, Path], folder: Path, known: Known) -> LandmarkTrack:

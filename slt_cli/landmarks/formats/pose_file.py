@@ -93,7 +93,7 @@ class _Reader:
     """Takes numbers and texts off the front of the bytes."""
 
     def __init__(self, data: bytes, where: str) -> None:
-        self.data = data
+        self.data = memoryview(data)  # slices of it take no memory
         self.where = where
         self.at = 0
 
@@ -108,12 +108,13 @@ class _Reader:
     def text(self) -> str:
         """A text with its length before it."""
         (length,) = self.numbers("<H")
-        return self.take(length).decode("utf-8", "replace")
+        return bytes(self.take(length)).decode("utf-8", "replace")
 
     def floats(self, *shape: int) -> npt.NDArray[np.float32]:
         """An array of 32-bit numbers, checked to be there before any memory is taken."""
         count = int(np.prod(shape, dtype=object))
-        return np.frombuffer(self.take(4 * count), "<f4").reshape(shape).astype(np.float32)
+        array = np.frombuffer(self.take(4 * count), "<f4").reshape(shape)
+        return array.astype(np.float32, copy=False)
 
     def zeros(self, *shape: int) -> npt.NDArray[np.float32]:
         """An array for what the file leaves out; not as large as a wrong number could make it."""
@@ -121,7 +122,7 @@ class _Reader:
             raise self.damaged(f"{shape[0]} frames with hardly anything in them")
         return np.zeros(shape, np.float32)
 
-    def take(self, count: int) -> bytes:
+    def take(self, count: int) -> memoryview:
         """The next `count` bytes."""
         if count > self.left:
             raise self.damaged(f"{count} bytes expected at byte {self.at}, {self.left} found")

@@ -29,7 +29,8 @@ class LandmarkTrack:
     valid is 0. `time_s` (T,) float64; `is_timed` tells whether these times were measured rather
     than made from a frame rate. `frame_size` is (width, height), (1, 1) when unknown. `estimator`
     has the keys name, version, settings; `file_format` is what the landmarks were read from.
-    `notes` say what had to be assumed or was left out.
+    `notes` say what had to be assumed or was left out. `member` names the clip in a file that may
+    hold several.
     """
 
     points: Floats
@@ -43,6 +44,7 @@ class LandmarkTrack:
     estimator: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     is_timed: bool = False
+    member: str = ""
 
     def __len__(self) -> int:
         return len(self.points)

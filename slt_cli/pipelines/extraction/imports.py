@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,14 @@ from slt_cli.corpus.clip_files import ClipKeypoints, save_clip_keypoints, save_p
 from slt_cli.corpus.column_maps import column_map
 from slt_cli.corpus.paths import CROP_STREAMS, CorpusPaths
 from slt_cli.corpus.tables import Table, read_table, write_table
-from slt_cli.errors import InputError
+from slt_cli.errors import InputError, UsageError
 from slt_cli.landmarks.formats import read_annotations
 from slt_cli.landmarks.formats.track import ClipAnnotation, LandmarkTrack
 from slt_cli.landmarks.layouts import get_layout
 from slt_cli.landmarks.signing_space import signing_space_v1
 from slt_cli.pipelines.extraction.inputs import clip_id
 from slt_cli.pipelines.extraction.options import ExtractOptions
+from slt_cli.storage.lock import folder_lock
 from slt_cli.video.decode import DamageReport
 from slt_cli.video.resample import Resampling
 
@@ -79,12 +82,30 @@ def import_annotations(path: Path, corpus: CorpusPaths) -> list[str]:
         video_id: {"text": clip.text} | ({"signer": clip.signer} if clip.signer else {})
         for video_id, clip in found.items() if clip.text
     }  # fmt: skip
+    if not found:
+        return []
     signers = ("signer",) if any(clip.signer for clip in found.values()) else ()
-    glosses = _glosses(found, corpus.gloss_csv)
-    return [
-        *_merge(corpus.metadata_csv, ("video_id", "texto", *signers), texts),
-        *_merge(corpus.gloss_csv, ("video_id", "gloss", "ctc_labels"), glosses),
-    ]
+    with _turn(corpus):
+        glosses = _glosses(found, corpus.gloss_csv)
+        return [
+            *_merge(corpus.metadata_csv, ("video_id", "texto", *signers), texts),
+            *_merge(corpus.gloss_csv, ("video_id", "gloss", "ctc_labels"), glosses),
+        ]
+
+
+@contextmanager
+def _turn(corpus: CorpusPaths) -> Iterator[None]:
+    """Wait until no other process changes the tables: each import reads, adds and writes."""
+    with ExitStack() as stack:
+        for wait_s in (*[0.1] * 600, 0):
+            try:
+                stack.enter_context(folder_lock(corpus.root, "the tables", ".lock-tables"))
+                break
+            except UsageError:
+                if not wait_s:
+                    raise
+                time.sleep(wait_s)
+        yield
 
 
 def _clip(
@@ -94,6 +115,7 @@ def _clip(
     chosen = np.flatnonzero([keep(float(time_s)) for time_s in track.time_s])
     points, count = track.points[chosen], len(chosen)
     name = source.name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    member = {"member": track.member} if track.member else {}
     return ClipKeypoints(
         keypoints=np.dstack([points[..., :2], track.confidence[chosen]]),
         z=points[..., 2],
@@ -104,7 +126,7 @@ def _clip(
         layout=track.layout,
         frame_size=track.frame_size,
         fps=track.fps,
-        source={"name": name, "sha256": source_sha256, "settings": options.fingerprint()},
+        source={"name": name, "sha256": source_sha256, "settings": options.fingerprint()} | member,
         estimator=track.estimator,
     )
 

@@ -48,6 +48,7 @@ def test_a_split_of_phoenix(tmp_path, name, compress):
     assert is_landmark_source(path)
     tracks = dict(read_tracks(path))
     assert list(tracks) == [name.removeprefix("train/") for name in PHOENIX]
+    assert [track.member for track in tracks.values()] == list(tracks)
     for track, clip in zip(tracks.values(), clips.values(), strict=True):
         numbers = clip["keypoint"].numpy()
         assert (track.layout, track.frame_size, track.fps) == ("coco_wholebody_133", (210, 260), 25)

@@ -60,7 +60,7 @@ def test_points_stand_in_the_order_of_the_layout(tmp_path):
     nose, wrist = LAYOUT.index("POSE.NOSE"), LAYOUT.index("RIGHT_HAND.WRIST")
     assert track.points[0, nose, 0] == pytest.approx(somebody["pose_keypoints_2d"][0] / 400)
     assert track.points[0, wrist, 1] == pytest.approx(somebody["hand_right_keypoints_2d"][1] / 200)
-    assert track.notes == ()
+    assert (track.notes, track.member) == ((), "")
 
 
 def test_without_a_picture_size_the_furthest_point_is_its_edge(tmp_path):
@@ -117,7 +117,9 @@ def test_the_older_model_of_18_points_is_mapped_by_name(tmp_path):
 def test_a_folder_may_hold_several_clips(tmp_path):
     folder = write(tmp_path / "f", {0: [person(1)]}, "a")
     write(folder, {0: [person(2)], 1: [person(2)]}, "b")
-    assert [(name, len(track)) for name, track in read_tracks(folder)] == [("a", 1), ("b", 2)]
+    tracks = dict(read_tracks(folder))
+    assert {name: len(track) for name, track in tracks.items()} == {"a": 1, "b": 2}
+    assert [track.member for track in tracks.values()] == ["a", "b"]
 
 
 def test_files_without_a_clip_name_take_that_of_the_folder(tmp_path):
