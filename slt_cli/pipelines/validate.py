@@ -37,11 +37,15 @@ _ONLY_FOR: dict[str, set[Kind]] = {
 
 def plan_validate(target: Path, loaded: Loaded, subject: Path | None = None) -> Result:
     """What would be checked."""
-    checked = subject or target
-    plan = Plan("validate", missing=[] if checked.exists() else [f"{checked} (nothing there)"])
-    kind = kind_of(target, subject) if checked.exists() else "corpus"
-    plan.steps.append(f"check the {kind} {checked}" if kind != "metrics" else f"compare {checked}")
-    check = loaded.settings.check
+    checked, check = subject or target, loaded.settings.check
+    plan = Plan("validate")
+    if checked.exists():
+        kind = kind_of(target, subject)
+        _refuse_misplaced(kind, check, target)
+        verb = "compare the metrics of" if kind == "metrics" else f"check the {kind}"
+        plan.steps.append(f"{verb} {checked}")
+    else:
+        plan.missing.append(f"{checked} (nothing there)")
     if check.html:
         plan.steps.append(f"write {check.html}")
     if check.make_splits:

@@ -10,15 +10,13 @@ from slt_cli.corpus.rules.finding import Finding
 from slt_cli.pipelines.validation.page_style import STYLE
 
 _MOST_PLACES = 1000
+_LONG_VALUE = 11
 
 
 def page(title: str, failed: bool, tiles: Mapping[str, str], sections: Iterable[str]) -> str:
     """The whole page; `tiles` are figures by name, `sections` are HTML made by this package."""
     verdict = "failed" if failed else "passed"
-    boxes = "".join(
-        f"<div class=tile><b>{escape(value)}</b><span>{escape(name)}</span></div>"
-        for name, value in tiles.items()
-    )
+    boxes = "".join(_tile(name, value) for name, value in tiles.items())
     return (
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -33,6 +31,11 @@ def section(title: str, note: str, body: str) -> str:
     """A part of the page with a heading and a sentence that says how to read it."""
     shown = f"<p class=note>{note}</p>" if note else ""
     return f"<section><h2>{escape(title)}</h2>{shown}{body}</section>" if body else ""
+
+
+def _tile(name: str, value: str) -> str:
+    wide = " wide" if len(value) > _LONG_VALUE else ""
+    return f'<div class="tile{wide}"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
 
 
 def findings_section(findings: Sequence[Finding], reasons: Mapping[str, str]) -> str:

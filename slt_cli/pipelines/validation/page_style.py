@@ -25,6 +25,7 @@ h2 { font-size: 18px; margin: 36px 0 4px; }
   border-radius: 10px; }
 .tile { padding: 12px 16px; }
 .tile b { display: block; font-size: 22px; font-variant-numeric: tabular-nums; line-height: 1.3; }
+.tile.wide { grid-column: span 2; }
 .tile span { color: var(--soft); font-size: 13px; }
 .finding { margin: 6px 0; border-left: 4px solid var(--warning); }
 .finding.error { border-left-color: var(--error); }
