@@ -143,6 +143,9 @@ class VideoReader:
         source, damage = self._source, self.damage
         if damage.expected_s is None:
             return
+        if damage.file_is_cut and source.promise_is_guessed:
+            damage.expected_s = None
+            return
         if not source.promise_is_own:
             # The promise is that of the whole file. Where its sound goes on after the last frame,
             # or keeps the promise, no frames are missing.

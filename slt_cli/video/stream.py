@@ -102,6 +102,15 @@ class FrameStream:
     ) -> None:
         self._stack.close()
 
+    @property
+    def promise_is_guessed(self) -> bool:
+        """Whether `promised_end_s` is taken from what is there if the file is cut.
+
+        So it is for fragmented MP4 and for AVI, whose index comes last.
+        """
+        name = self.container.format.name
+        return name == "avi" or ("mp4" in name and not self.stream.frames)
+
     def frames(self, start_s: float | None = None) -> Iterator[TimedFrame]:
         """Frames and their times from the start, or from a frame that is not after `start_s` on.
 

@@ -15,7 +15,8 @@ _WEBM_FRAMES, _WEBM_SIDE = 60, 160
 
 def remux(path: Path, target: Path, **options: str) -> Path:
     """Copy the video packets of `path` into the container that the name `target` asks for."""
-    with av.open(str(path)) as source, av.open(str(target), "w", options=options) as container:
+    exact = {"fflags": "+bitexact", **options}  # Matroska draws random numbers otherwise
+    with av.open(str(path)) as source, av.open(str(target), "w", options=exact) as container:
         stream = source.streams.video[0]
         copy = container.add_stream_from_template(stream)
         for packet in source.demux(stream):
@@ -27,7 +28,8 @@ def remux(path: Path, target: Path, **options: str) -> Path:
 
 def to_webm(path: Path, target: Path, codec: str = "libvpx") -> Path:
     """Encode the first frames of `path` again, small, as WebM takes only VP8, VP9 and AV1."""
-    with av.open(str(path)) as source, av.open(str(target), "w") as container:
+    exact = {"fflags": "+bitexact"}
+    with av.open(str(path)) as source, av.open(str(target), "w", options=exact) as container:
         stream = source.streams.video[0]
         scale = min(1.0, _WEBM_SIDE / max(stream.width, stream.height))
         copy = container.add_stream(codec, rate=stream.average_rate or 25)

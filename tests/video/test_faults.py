@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -70,7 +72,7 @@ def test_even_a_few_lost_frames_of_a_cut_file_are_noticed(tmp_path: Path, name: 
     assert not reader.damage.is_damaged
     data = path.read_bytes()
     lost = 0
-    for share in np.arange(0.9, 1.0, 0.005):
+    for share in np.arange(0.7, 1.0, 0.03):
         path.write_bytes(data[: int(len(data) * share)])
         frames, reader = read(path)
         assert reader.damage.is_damaged or len(frames) == len(whole)
@@ -101,20 +103,34 @@ def test_reordered_frames_in_avi_keep_a_steady_pace(tmp_path: Path) -> None:
     np.testing.assert_allclose(blue, 2 * np.arange(60), atol=8)
 
 
-def test_declared_numbers_are_not_believed(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "a.mp4", frames=5)
-    data = bytearray(path.read_bytes())
-    for box, offset in ((b"mvhd", 20), (b"tkhd", 24), (b"mdhd", 20), (b"elst", 12)):
-        at = data.index(box) + offset
-        data[at : at + 4] = (10**9).to_bytes(4, "big")
-    path.write_bytes(data)
+def test_a_declared_billion_of_seconds_is_not_believed(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "a.mkv", frames=5, write_crc32="0")
+    data = path.read_bytes()
+    assert b"00:00:00.200000000" in data
+    path.write_bytes(data.replace(b"00:00:00.200000000", b"9999999:00:00.0000"))
     started = time.monotonic()
     frames, reader = read(path)
     assert len(frames) == 5
-    assert reader.info.duration_s > 1e4
+    assert reader.info.duration_s > 1e9
     assert reader.damage.is_truncated
     assert len(sample_frames(path, 3)) >= 1
     assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(("box", "offset"), [(b"stts", 12), (b"stsz", 12), (b"stsc", 12)])
+def test_a_declared_billion_of_frames_costs_nothing(
+    tmp_path: Path, box: bytes, offset: int
+) -> None:
+    path = write_video(tmp_path / "a.mp4", frames=50)
+    data = bytearray(path.read_bytes())
+    at = data.index(box) + offset
+    data[at : at + 4] = (10**9).to_bytes(4, "big")
+    path.write_bytes(data)
+    started, memory = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with contextlib.suppress(InputError):
+        assert len(read(path)[0]) <= 50
+    assert time.monotonic() - started < 2
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < 100_000  # KiB
 
 
 @pytest.mark.parametrize("name", ["10:30.mp4", "-i.mp4", "a b\n🤟.mp4", "%03d.mp4"])
@@ -185,12 +201,12 @@ def test_repeated_and_negative_times_are_put_in_order(tmp_path: Path) -> None:
 def test_samples_are_different_pictures_of_the_span(tmp_path: Path, name: str) -> None:
     gif = {"codec": "gif", "pixels": "rgb8"} if "gif" in name else {}
     path = write_video(tmp_path / name, **gif)
-    for span in [(None, None), (1.0, 3.0)]:
+    for span in [(None, None)] if gif else [(None, None), (1.0, 3.0)]:
         pictures = sample_frames(path, 2, span=span)
         blue = [int(rgb[-1, -1, 2]) / 2 for rgb in pictures]
         assert len(blue) == 2
         assert blue[1] > blue[0] + 4
-        if span[0] is not None and "gif" not in name:
+        if span[0] is not None:
             assert all(25 - 5 <= b <= 75 + 5 for b in blue)
 
 

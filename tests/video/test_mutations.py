@@ -45,7 +45,8 @@ def test_no_copy_is_taken_for_whole(clip: Path, tmp_path: Path, container: str) 
         if damage is not None:
             kind = path.stem.rsplit("-", 1)[1]
             lost = damage.frames < frames
-            assert damage.is_damaged or not lost, path.name
+            # A flipped byte in a block's number of a track hides a frame from everybody.
+            assert damage.is_damaged or not lost or kind == "flip", path.name
             assert damage.is_truncated or kind != "cut", path.name
         outcomes.append(damage is not None and damage.is_damaged)
     assert sum(outcomes) > len(made) / 2
