@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from slt_cli.corpus.clip_files import ClipKeypoints
 from slt_cli.corpus.paths import CROP_STREAMS, CorpusPaths
 from slt_cli.corpus.rules.crops import CropListing
@@ -82,10 +80,10 @@ class OpenClip:
 
     @cached_property
     def fps(self) -> float | None:
-        """Frames per second from the median step of its times."""
-        steps = np.diff(self.arrays.time_s)
-        step = float(np.median(steps)) if len(steps) else 0.0
-        return 1 / step if step > 0 else None
+        """Frames per second by its times, on average."""
+        time_s = self.arrays.time_s
+        seconds = float(time_s[-1] - time_s[0]) if len(time_s) else 0.0
+        return (len(time_s) - 1) / seconds if seconds > 0 else None
 
     @cached_property
     def coverage(self) -> dict[str, float]:

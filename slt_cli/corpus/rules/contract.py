@@ -91,10 +91,14 @@ def no_frames(clip: OpenClip) -> Iterator[str]:
     why="one of them is wrong, and speeds are measured by them",
 )  # fmt: skip
 def fps_of_times(clip: OpenClip) -> Iterator[str]:
-    """The median step agrees with the stored frames per second."""
-    stored = clip.arrays.fps
-    if stored and clip.fps and abs(clip.fps / float(stored) - 1) > _FPS_TOLERANCE:
-        yield f"{clip.fps:.2f} frames per second by its times, {float(stored):.2f} stored"
+    """The usual step is one frame of the video, or several where frames were left out."""
+    stored, steps = clip.arrays.fps, np.diff(clip.arrays.time_s)
+    if not stored or not len(steps) or np.median(steps) <= 0:
+        return
+    step_s = float(np.median(steps))
+    frames = step_s * float(stored)
+    if abs(frames - max(1, round(frames))) > _FPS_TOLERANCE:
+        yield f"{1 / step_s:.2f} frames per second by its times, {float(stored):.2f} stored"
 
 
 @clip_rule(

@@ -124,6 +124,23 @@ def test_half_a_frame_per_second_is_no_other_rate(root: Path) -> None:
     assert findings(root) == {}
 
 
+@pytest.mark.parametrize(("stored", "fits"), [(25, True), (50, True), (75, True), (60, False)])
+def test_frames_may_be_left_out_of_the_video(root: Path, stored: int, fits: bool) -> None:
+    edit_clip(root, lambda clip: replace(clip, fps=Fraction(stored)))  # the times are of 25
+    assert findings(root).keys() == (set() if fits else {"C010"})
+
+
+def test_clips_thinned_to_one_rate_have_one_rate(root: Path) -> None:
+    thinned = np.array([0, 2, 5, 7, 10, 12]) / 25  # 10 frames per second out of 25
+    edit_clip(root, lambda clip: replace(clip, time_s=thinned))
+    for video_id in IDS[1:]:
+        edit_clip(
+            root, lambda clip: replace(clip, fps=Fraction(10), time_s=np.arange(FRAMES) / 10),
+            video_id,
+        )  # fmt: skip
+    assert findings(root) == {}
+
+
 # ---- files ---------------------------------------------------------------------------------------
 
 
