@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fractions import Fraction
@@ -33,7 +33,6 @@ _PLAYS = "give a file that a video player plays"
 _ATTACHED_PICTURE = 0x400  # AV_DISPOSITION_ATTACHED_PIC
 _ALMOST_SQUARE = Fraction(1, 100)
 _MOST_STRETCHED = 4
-_ENDS_NOT_LENGTHS = ("matroska", "flv")
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def video_info(
         height=height,
         rotation=90 * quarter_turns(frame) if frame is not None else 0,
         fps=stream.average_rate or stream.guessed_rate or None,
-        duration_s=_own_duration_s(stream) or _file_duration_s(container),
+        duration_s=_own_duration_s(container, stream) or _file_duration_s(container),
         num_frames=stream.frames,
         codec=codec.name,
         pixel_aspect=aspect,
@@ -134,11 +133,9 @@ def promised_end_s(container: InputContainer, stream: VideoStream) -> tuple[floa
     """
     if container.format.name == "gif":  # its duration is that of the frames found
         return None, True
-    own_s, file_s = _own_duration_s(stream), _file_duration_s(container)
+    own_s, file_s = _own_duration_s(container, stream), _file_duration_s(container)
     duration_s = own_s or file_s
-    # What a Matroska or Flash header calls duration is the time at which the last frame ends.
-    from_start = any(name in container.format.name for name in _ENDS_NOT_LENGTHS)
-    begins_s = 0.0 if from_start else start_s(container, stream)
+    begins_s = 0.0 if _stores_ends(container) else start_s(container, stream)
     return (None if duration_s is None else begins_s + duration_s), own_s is not None
 
 
@@ -211,17 +208,25 @@ def _first_frame(container: InputContainer, stream: VideoStream) -> VideoFrame |
         return None
 
 
-def _own_duration_s(stream: VideoStream) -> float | None:
-    """Duration of the video stream; Matroska keeps it in a tag."""
-    if stream.duration and stream.time_base:
+def _own_duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """Duration of the video stream alone; Matroska keeps it in a tag, Flash video not at all."""
+    if not _stores_ends(container):
+        if not stream.duration or stream.time_base is None:
+            return None
         return float(stream.duration * stream.time_base)
     tag = stream.metadata.get("DURATION", "").split(":")
     if len(tag) == 3:
-        try:
+        with suppress(ValueError):
             return 3600 * int(tag[0]) + 60 * int(tag[1]) + float(tag[2]) or None
-        except ValueError:
-            pass
     return None
+
+
+def _stores_ends(container: InputContainer) -> bool:
+    """Whether what a header calls duration is the time at which the last frame ends.
+
+    FFmpeg may then give the stream the duration of the file.
+    """
+    return any(name in container.format.name for name in ("matroska", "flv"))
 
 
 def _file_duration_s(container: InputContainer) -> float | None:
