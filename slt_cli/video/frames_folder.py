@@ -34,7 +34,7 @@ def is_frames_folder(path: Path) -> bool:
     """Whether a folder holds one video as pictures: two at least, named alike but for a number.
 
     Folders with a video file or with several series of pictures do not. The pictures may lie in
-    the folder's only subfolder `1`.
+    the folder's only subfolder `1`. Raises `InputError` for a folder that may not be read.
     """
     return path.is_dir() and len(_series(path)) == 1
 
@@ -166,8 +166,10 @@ def _numbered(path: Path) -> Numbered:
 
 def _series(folder: Path) -> list[Numbered]:
     """Pictures of each naming that has two or more and one number that differs, by that number."""
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not entry.name.startswith(".")]
+    try:
+        names = [name for name in os.listdir(folder) if not name.startswith(".")]
+    except PermissionError as error:
+        raise InputError("no permission to read the folder", where=str(folder)) from error
     if any(Path(name).suffix.lower() in VIDEO_SUFFIXES for name in names):
         return []
     if names == [_ONLY_SUBFOLDER] and (folder / _ONLY_SUBFOLDER).is_dir():

@@ -2,25 +2,29 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from slt_cli.errors import InputError, UsageError
+from slt_cli.video.decode import Frame
 from slt_cli.video.frames_folder import FolderReader, frame_files, is_frames_folder
 from slt_cli.video.source import open_source, sample_frames
 from tests.video.media import picture
 
 
-def write(folder: Path, pattern: str, numbers: range | list[int], size: tuple[int, int] = (32, 24)):
+def write(
+    folder: Path, pattern: str, numbers: range | list[int], size: tuple[int, int] = (32, 24)
+) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for i in numbers:
         Image.fromarray(picture(i, *size)).save(folder / (pattern % i))
     return folder
 
 
-def read(folder: Path, **options):
+def read(folder: Path, **options: Any) -> tuple[list[Frame], FolderReader]:
     with FolderReader(folder, **options) as reader:
         return list(reader), reader
 
@@ -192,3 +196,13 @@ def test_gigantic_pictures_are_refused_unread(
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
     with pytest.raises(InputError, match="pixels"):
         read(folder)
+
+
+def test_a_locked_folder_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("os.listdir", refuse)
+    with pytest.raises(InputError, match="no permission") as caught:
+        is_frames_folder(tmp_path)
+    assert caught.value.where == str(tmp_path)

@@ -80,3 +80,21 @@ def test_far_more_frames_survive_a_hole_than_in_the_usual_loop(clip: Path, tmp_p
         plain.append(plain_count(path))
     assert min(kept) >= 71
     assert np.mean(plain) < 0.5 * np.mean(kept)
+
+
+@pytest.mark.real
+def test_copies_of_real_clips_are_not_taken_for_whole(real_data: Path, tmp_path: Path) -> None:
+    for name in ("Zug2", "asl_different"):
+        folder = tmp_path / name
+        made = copies(real_data / "clips" / f"{name}.mp4", folder, count=9)
+        frames = {}
+        for path in (folder / "whole").iterdir():
+            report = read(path)
+            assert report is not None
+            assert not report.is_damaged
+            frames[path.suffix] = report.frames
+        for path in made:
+            report = read(path)
+            if report is not None and not report.is_damaged:
+                assert report.frames == frames[path.suffix], path.name
+                assert not path.stem.endswith("cut"), path.name

@@ -165,7 +165,6 @@ def test_transparent_parts_are_black(tmp_path: Path) -> None:
 def test_interlaced_video_says_so(tmp_path: Path) -> None:
     woven = write_video(
         tmp_path / "a.mpg", frames=4, codec="mpeg2video", encoder={"flags": "+ildct+ilme"},
-        prepare=lambda stream: None,
     )  # fmt: skip
     assert probe_video(woven).interlaced
     assert not probe_video(write_video(tmp_path / "b.mp4", frames=2)).interlaced
