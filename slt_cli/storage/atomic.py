@@ -177,9 +177,7 @@ def write_npz(path: Path, arrays: Mapping[str, npt.NDArray[Any] | Blocks]) -> No
             _write_member(archive, name, array)
 
 
-def _write_member(
-    archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any] | Blocks
-) -> None:
+def _write_member(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any] | Blocks) -> None:
     import numpy as np
 
     blocks = array if isinstance(array, Blocks) else _one_block(np.asarray(array, order="C"))

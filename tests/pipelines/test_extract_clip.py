@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import json
-import os
+import multiprocessing
+import signal
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -130,12 +131,20 @@ def test_killed_at_any_step_a_clip_is_whole_or_not_there(
 
 
 def _dies_at(step: int, video: Path, corpus: CorpusPaths) -> bool:
-    child = os.fork()
-    if child == 0:
-        atomic._steps_until_kill = step
-        extract_clip(video, corpus, "a", OPTIONS)
-        os._exit(0)
-    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    """Whether an extraction in a process of its own is killed at this step."""
+    # Not a fork of this process: OpenCV's threads, once started, do not survive one.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["slt_cli.pipelines.extraction.clip"])
+    child = context.Process(target=_extract_until, args=(step, video, corpus))
+    child.start()
+    child.join(60)
+    assert child.exitcode in (0, -signal.SIGKILL)
+    return child.exitcode != 0
+
+
+def _extract_until(step: int, video: Path, corpus: CorpusPaths) -> None:
+    atomic._steps_until_kill = step
+    extract_clip(video, corpus, "a", OPTIONS)
 
 
 @pytest.mark.parametrize("policy", ["fail", "warn", "ignore"])
@@ -168,7 +177,7 @@ def test_bad_video_leaves_nothing(tmp_path: Path, corpus: CorpusPaths) -> None:
 class Moody:
     """Fails on some frames."""
 
-    name, version, layout = "moody", "1", LAYOUT.name
+    name, version, layout, sees_pixels = "moody", "1", LAYOUT.name, False
 
     def __init__(self, failing: int) -> None:
         self.settings: dict[str, Any] = {}
@@ -192,7 +201,7 @@ def test_estimator_may_fail_on_a_fifth_of_the_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
     video = write_video(tmp_path / "a.mp4", frames=10)
-    monkeypatch.setattr(analysis, "create_estimator", lambda *_: Moody(failing))
+    monkeypatch.setattr(analysis, "create_estimator", lambda *_, **__: Moody(failing))
     if failing == 3:
         with pytest.raises(InputError, match="failed on 3 of 10"):
             extract_in_memory(video, OPTIONS)
@@ -212,7 +221,7 @@ def test_corrupt_frames_are_not_shown_to_the_estimator(
             yield replace(frame, is_corrupt=frame.index == 2)
 
     monkeypatch.setattr(VideoReader, "__iter__", third_is_corrupt)
-    monkeypatch.setattr(analysis, "create_estimator", lambda *_: Moody(0))
+    monkeypatch.setattr(analysis, "create_estimator", lambda *_, **__: Moody(0))
     valid = extract_in_memory(video, OPTIONS).keypoints.valid
     np.testing.assert_array_equal(valid.any(axis=1), [True, True, False, True, True, True])
 
@@ -230,7 +239,7 @@ def test_file_that_changes_while_it_is_read_is_refused(
             video.touch()
             return super().process(rgb, time_s)
 
-    monkeypatch.setattr(analysis, "create_estimator", lambda *_: Meddler(0))
+    monkeypatch.setattr(analysis, "create_estimator", lambda *_, **__: Meddler(0))
     with pytest.raises(InputError, match="changed while"):
         extract_in_memory(video, OPTIONS)
 

@@ -10,9 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LONG_S = 45.0
-"""A clip up to this long is one piece; a longer one becomes pieces of half a minute at most."""
-PIECE_S = 30.0
+LONG_S = 60.0
+"""A clip up to this long is one piece; a longer one becomes pieces of a minute at most."""
+PIECE_S = 60.0
 WARM_UP_S = 0.4
 """What a tracker sees before a piece that does not begin its clip, to be in step again."""
 _GROUP_S = 60.0  # clips cut out of one video are decoded together until their time adds up to this
