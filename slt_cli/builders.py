@@ -217,7 +217,7 @@ def build_dataset(
             scale=data.keypoint_scale_range, rotate=data.keypoint_rotate_range,
             translate=data.keypoint_translate_range, resample=data.keypoint_resample_range,
         ) if augment else None,
-        seed=settings.training.seed,
+        seed=settings.training.seed, interpolate_gap=data.keypoint_interpolate_gap,
     )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from slt_cli.cli.config import settings_table
 from slt_cli.errors import SltError
+from slt_cli.pipelines.validate import all_rules
+from slt_cli.pipelines.validation.text import rules_markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -55,3 +57,10 @@ def test_pinned_versions_satisfy_the_ranges() -> None:
         requirement = Requirement(text)
         if requirement.name in pins:
             assert requirement.specifier.contains(pins[requirement.name]), text
+
+
+def test_every_validation_rule_is_documented() -> None:
+    page = (ROOT / "docs" / "validating.md").read_text("utf-8")
+    assert page.rstrip().endswith(rules_markdown(all_rules()).rstrip()), (
+        "write it again: the rules have changed"
+    )

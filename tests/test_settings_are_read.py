@@ -1,6 +1,7 @@
 """A setting that nothing reads is a promise not kept: the recorder that tells, itself tested."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -93,7 +94,20 @@ def test_every_setting_is_read_by_some_verb(tmp_path):
         run_extract, [str(tmp_path / "videos")], extract__output=corpus, extract__crop_size=32,
         extract__estimator="synthetic",
     )  # fmt: skip
+    listing = tmp_path / "videos.list"
+    listing.write_bytes(b"\0".join(bytes(p) for p in sorted((tmp_path / "videos").glob("*.mp4"))))
+    names = ("train_000", "val_000", "test_000")
+    rows = [f"{name}_a;hola {name};{name};0;0.2\n" for name in names]
+    (tmp_path / "clips.csv").write_text("video_id;texto;video;start;end\n" + "".join(rows))
+    verb(
+        run_extract, [], extract__output=tmp_path / "part", extract__crop_size=32,
+        extract__estimator="synthetic", extract__files_from=str(listing), extract__null=True,
+        extract__segments=tmp_path / "clips.csv", extract__shuffle=True, extract__shard="0/1",
+        extract__pack=True,
+    )  # fmt: skip
     assert verb(run_validate, corpus).exit_code == 0
+    verb(run_validate, tmp_path / "part", check__make_splits=True)
+    verb(run_validate, tmp_path / "clips.csv", check__output_dir=tmp_path / "table")
     backbone = verb(
         run_pretrain, pretrain__train_dir=[str(corpus / "face")],
         pretrain__output_dir=tmp_path / "dino",
@@ -113,6 +127,12 @@ def test_every_setting_is_read_by_some_verb(tmp_path):
         f"model__{part}_backbone": backbone for part in ("face", "hand_left", "hand_right")
     }
     verb(run_train, data__corpus=corpus, data__work_dir=run, **small, **backbones)
+
+    def run_metrics(settings, report):
+        return run_validate(Path("metrics"), settings, report, subject=run)
+
+    metrics = verb(run_metrics, check__reference=run / "metrics.jsonl")
+    assert metrics.exit_code == 0
     assert verb(run_evaluate, run, eval__batch_size=2).counts["clips"] == 2
     bundle = tmp_path / "bundle"
     verb(run_export, run, export__output=bundle)

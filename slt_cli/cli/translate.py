@@ -19,6 +19,8 @@ def register(app: typer.Typer) -> None:
         "translate",
         "translate",
         "extract.estimator",
+        "extract.model_sha256",
+        "extract.signer",
         "extract.on_damage",
         "eval.beams",
         "eval.length_penalty",

@@ -92,7 +92,7 @@ def load_clip_keypoints(path: Path) -> ClipKeypoints:
         )  # fmt: skip
     try:
         clip = _from_arrays(arrays)
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, ZeroDivisionError) as error:
         raise InputError(
             f"clip {path.stem}: a part is missing or cannot be read ({error})",
             where=str(path), hint=extract_hint(path),

@@ -18,7 +18,8 @@ class Preprocess:
 
     `streams` are `keypoints`, `pose`, `face`, `hand_left`, `hand_right`; `num_points` counts the
     points of each keypoint part, `image_size` is in pixels, `sequence_length` in frames,
-    `max_length` in tokens. Class `i + 1` of the gloss head is `glosses[i]`.
+    `max_length` in tokens, `interpolate_gap` the longest run of frames in which missing points are
+    filled. Class `i + 1` of the gloss head is `glosses[i]`.
     """
 
     layout: str
@@ -34,6 +35,7 @@ class Preprocess:
     pad_id: int
     max_length: int
     landmarks: dict[str, Any]
+    interpolate_gap: int = 0
 
     def stream_shapes(self) -> dict[str, tuple[int, ...]]:
         """Encoder input -> its shape for one frame: (V, 3) for points, (3, H, W) for crops."""

@@ -121,6 +121,7 @@ def _preprocess(restored: RestoredRun) -> Preprocess:
         pose_landmarks=model.pose_landmarks, glosses=tuple(restored.glosses),
         bos_id=tokenizer.bos_id, eos_id=tokenizer.eos_id, pad_id=tokenizer.pad_id,
         max_length=restored.max_length, landmarks=_without_folders(landmarks),
+        interpolate_gap=restored.settings.data.keypoint_interpolate_gap,
     )  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from slt_cli.corpus.manifest import append_record
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.errors import Interrupted, OutOfResources, SltError, UsageError
+from slt_cli.landmarks.estimators import check_estimator
 from slt_cli.pipelines.extraction.jobs import (
     Answer,
     CommitJob,
@@ -43,6 +44,7 @@ class ExtractOutcome:
     done: list[Record] = field(default_factory=list)
     skipped: list[Record] = field(default_factory=list)
     failed: dict[str, SltError] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
 
 def plan_extract(inputs: Sequence[str], loaded: Loaded) -> Result:
@@ -89,6 +91,8 @@ def run_extract(inputs: Sequence[str], settings: Settings, report: Report) -> Re
         _check_overlay(options, found)
         for note in found.notes:
             report("note", text=note)
+        if any(task.source.kind == "video" for task in found.tasks):
+            check_estimator(options.estimator, options.model_sha256)
         (corpus.root / "logs").mkdir(exist_ok=True)
         segments = [task.segment for task in found.tasks if task.segment is not None]
         notes = write_tables(corpus, segments) if segments else []
@@ -97,8 +101,9 @@ def run_extract(inputs: Sequence[str], settings: Settings, report: Report) -> Re
             report=report, overwrite=options.overwrite, resume=options.resume,
             limit=options.limit, manifest=corpus.manifest_for(shard), should_stop=should_stop,
         )  # fmt: skip
+        notes += outcome.notes
         if options.pack:
-            notes.append(_pack(corpus, outcome, shard, report))
+            notes.append(_pack(corpus, outcome, shard, report, should_stop))
     return _result(corpus, outcome, outcome.failed | found.missing, found.notes + notes)
 
 
@@ -127,13 +132,14 @@ def _check_overlay(options: ExtractSettings, found: Tasks) -> None:
 
 
 def _pack(
-    corpus: CorpusPaths, outcome: ExtractOutcome, shard: tuple[int, int] | None, report: Report
-) -> str:
+    corpus: CorpusPaths, outcome: ExtractOutcome, shard: tuple[int, int] | None, report: Report,
+    should_stop: Callable[[], int | None],
+) -> str:  # fmt: skip
     from slt_cli.corpus.packing import pack_corpus
 
     names = [record["video_id"] for record in outcome.done + outcome.skipped]
-    tag = "" if shard is None else f"{shard[0]}-of-{shard[1]}-"
-    packed = pack_corpus(corpus, names, tag=tag, report=report)
+    tag = "" if shard is None else f"{shard[0]:05d}-of-{shard[1]:05d}-"
+    packed = pack_corpus(corpus, names, tag=tag, report=report, should_stop=should_stop)
     return f"{packed.crops} crops of {packed.clips} clips packed into {packed.shards} shards"
 
 
@@ -213,6 +219,7 @@ def extract_many(
             f"stopped after {run.settled} of {run.total} clips, which are complete",
             signal_number=number, hint="run the same command again: it goes on from there",
         )  # fmt: skip
+    run.outcome.notes += crew.notes
     return run.outcome
 
 

@@ -34,6 +34,7 @@ class Translator:
     sequence_length: int
     image_size: int
     pose_landmarks: int
+    interpolate_gap: int
     say: Callable[[Arrays, Arrays, npt.NDArray[np.bool_]], tuple[str, str]]
 
 
@@ -99,7 +100,10 @@ def _from_bundle(path: Path, settings: Settings) -> Translator:
         texts = bundle.texts(encoded, beams=search.beams, length_penalty=search.length_penalty)
         return texts[0], bundle.glosses(encoded)[0]
 
-    return Translator(spec.streams, spec.sequence_length, spec.image_size, spec.pose_landmarks, say)
+    return Translator(
+        spec.streams, spec.sequence_length, spec.image_size, spec.pose_landmarks,
+        spec.interpolate_gap, say,
+    )  # fmt: skip
 
 
 def _from_run(path: Path, settings: Settings) -> Translator:
@@ -126,7 +130,12 @@ def _from_run(path: Path, settings: Settings) -> Translator:
         return said.prediction, said.gloss_prediction
 
     return Translator(
-        tuple(model.streams), model.sequence_length, model.image_size, model.pose_landmarks, say
+        tuple(model.streams),
+        model.sequence_length,
+        model.image_size,
+        model.pose_landmarks,
+        run.settings.data.keypoint_interpolate_gap,
+        say,
     )
 
 
@@ -137,9 +146,13 @@ def _translate(video: Path, translator: Translator, settings: Settings) -> dict[
         raise UsageError(
             "a folder, not a video", where=str(video), hint="slt translate FOLDER/*.mp4"
         )
+    from slt_cli.data.crops import CROP_FOLDERS
+
     options = ExtractOptions(
-        estimator=settings.extract.estimator, on_damage=settings.extract.on_damage
-    )
+        estimator=settings.extract.estimator, model_sha256=settings.extract.model_sha256,
+        signer=settings.extract.signer, on_damage=settings.extract.on_damage,
+        streams=tuple(CROP_FOLDERS[s] for s in translator.streams if s in CROP_FOLDERS),
+    )  # fmt: skip
     clip = extract_in_memory(video, options)
     text, glosses = translator.say(*clip_arrays(clip, translator))
     return {
@@ -157,7 +170,9 @@ def clip_arrays(
     from slt_cli.data.points import keypoint_streams, pose_stream
     from slt_cli.data.thin import thin_by_time
 
-    streams, valid = keypoint_streams(clip.keypoints, translator.streams)
+    streams, valid = keypoint_streams(
+        clip.keypoints, translator.streams, translator.interpolate_gap
+    )
     if "pose" in translator.streams:
         pose = pose_stream(clip.pose, translator.pose_landmarks)
         streams, valid = streams | pose[0], valid | pose[1]

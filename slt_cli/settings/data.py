@@ -35,6 +35,9 @@ class DataSettings(Section):
     val_batch_size: int = setting(16, "clips per validation batch", ge=1, le=4096)
     num_workers: int = setting(0, "data-loading processes; 0 loads in the main one", ge=0, le=64)
     max_target_length: int = setting(64, "longest target text in tokens", ge=4, le=1024)
+    keypoint_interpolate_gap: int = setting(
+        0, "fill points that are missing for at most this many frames", ge=0, le=1000
+    )
     keypoint_scale_range: Range = setting((0.9, 1.1), "random scale of the keypoints (min,max)")
     keypoint_rotate_range: Range = setting((-10.0, 10.0), "random rotation in degrees (min,max)")
     keypoint_translate_range: Range = setting(

@@ -38,12 +38,14 @@ class TranslateSettings(Section):
 class ExportSettings(Section):
     """The exported bundle and the check it must pass."""
 
-    output: Path | None = setting(None, "bundle folder; exports/<run> when not given", short="-o")
+    output: Path | None = setting(
+        None, "bundle folder (exports/<run> when not given), or folder of .pose files", short="-o"
+    )
     opset: int = setting(20, "ONNX operator set", ge=18, le=23)
     tolerance: float = setting(
         1e-4, "largest difference to the model, relative to its largest output", gt=0, le=1
     )
-    overwrite: bool = setting(False, "replace an existing bundle")
+    overwrite: bool = setting(False, "replace what is there")
 
 
 class CheckSettings(Section):
@@ -66,7 +68,7 @@ class CheckSettings(Section):
         0.1, "share of frames with a hand below which a clip is reported", ge=0, le=1
     )
     duration_threshold: float = setting(
-        2.0, "clips whose duration differs from the median by this factor are outliers", gt=1
+        5.0, "clips whose duration differs from the median by this factor are outliers", gt=1
     )
     delta_threshold: float = setting(
         5.0, "seconds to the clip before or after from which prev_delta/post_delta are outliers",

@@ -189,7 +189,7 @@ def _write_member(archive: zipfile.ZipFile, name: str, array: npt.NDArray[Any] |
     size = math.prod(blocks.shape) * dtype.itemsize
     header = {"descr": dtype.str, "fortran_order": False, "shape": blocks.shape}
     with archive.open(info, "w", force_zip64=size >= _ZIP64_FROM) as member:
-        np.lib.format.write_array_header_1_0(member, header)
+        np.lib.format.write_array_header_1_0(member, header)  # type: ignore[no-untyped-call]
         for part in blocks.parts():
             member.write(np.ascontiguousarray(part, dtype).tobytes())
 

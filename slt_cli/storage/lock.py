@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TextIO
 
 from slt_cli.errors import UsageError
+from slt_cli.storage.atomic import disk_errors
 
 
 @contextmanager
@@ -20,8 +21,9 @@ def folder_lock(folder: Path, what: str, name: str = ".lock") -> Iterator[None]:
 
     The kernel drops the lock with its process, so a crash leaves nothing to clean up.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
+    with disk_errors(path):
+        folder.mkdir(parents=True, exist_ok=True)
     with path.open("a+") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -34,9 +36,10 @@ def folder_lock(folder: Path, what: str, name: str = ".lock") -> Iterator[None]:
                 where=str(folder),
                 hint="wait for it to end, or choose another folder",
             )
-        handle.truncate(0)
-        handle.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
-        handle.flush()
+        with disk_errors(path):
+            handle.truncate(0)
+            handle.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
+            handle.flush()
         try:
             yield
         finally:

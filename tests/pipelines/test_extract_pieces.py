@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,7 +41,7 @@ def test_pieces_cover_the_clip_without_gap_or_overlap(length: float, start: floa
     pieces = [piece for group in divide([clip], start + length) for piece in group]
     assert pieces[0].start_s == start
     assert pieces[-1].end_s == start + length
-    for one, next_one in zip(pieces, pieces[1:], strict=False):
+    for one, next_one in pairwise(pieces):
         assert one.end_s == next_one.start_s
     longest = max((p.end_s or 0) - (p.start_s or 0) for p in pieces)
     assert longest <= (LONG_S if len(pieces) == 1 else PIECE_S) + 1e-6

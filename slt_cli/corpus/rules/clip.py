@@ -146,4 +146,5 @@ def _told(estimator: dict[str, Any]) -> str:
 
 def _identity(source: dict[str, Any]) -> str:
     sha256 = source.get("sha256")
-    return f"{sha256} {source.get('span') or ''}".rstrip() if sha256 else ""
+    part = source.get("member") or source.get("span") or ""
+    return f"{sha256} {part}".rstrip() if sha256 else ""

@@ -20,6 +20,14 @@ ESTIMATORS: Mapping[str, str] = MappingProxyType(
 )
 
 
+def check_estimator(name: str, model_sha256: str | None = None) -> None:
+    """Raise `MissingAsset` before any work when an estimator lacks its package or model file."""
+    if name == "mediapipe-tasks":
+        from slt_cli.landmarks.estimators.mediapipe_tasks import find_model
+
+        find_model(model_sha256)
+
+
 def create_estimator(
     name: str,
     video_path: Path,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from slt_cli.errors import MissingAsset
 from slt_cli.landmarks.estimators.base import FrameLandmarks
 from slt_cli.landmarks.estimators.mediapipe import INSTALL, gather_parts, load_mediapipe
-from slt_cli.storage.assets import find_asset
+from slt_cli.storage.assets import Asset, find_asset
 
 MODEL = "holistic_landmarker.task"
 SOURCE = (
@@ -26,6 +26,11 @@ KNOWN_SHA256 = (
     "2e9f8e15fabbde4736d10740b058eb13519c8c545bc7750b6f4721568c94b8c0",
 )
 _PARTS = {"pose": 33, "face": 478, "left_hand": 21, "right_hand": 21}
+
+
+def find_model(model_sha256: str | None = None) -> Asset:
+    """The model file in the asset folders. Raises `MissingAsset` when none has a good hash."""
+    return find_asset(MODEL, (model_sha256,) if model_sha256 else KNOWN_SHA256, source=SOURCE)
 
 
 class MediaPipeTasksHolistic:
@@ -43,7 +48,7 @@ class MediaPipeTasksHolistic:
     def __init__(self, model_sha256: str | None = None) -> None:
         self._mediapipe = load_mediapipe()
         self.version: str = self._mediapipe.__version__
-        model = find_asset(MODEL, (model_sha256,) if model_sha256 else KNOWN_SHA256, source=SOURCE)
+        model = find_model(model_sha256)
         self.settings: dict[str, Any] = {
             "model_sha256": model.sha256,
             "running_mode": "VIDEO",

@@ -216,13 +216,14 @@ class _Running:
         self._tracker: CropTracker | None = None
         self._damage = passing.before
         with ExitStack() as stack:
-            self._region = passing.region(piece)
             estimator = create_estimator(
                 options.estimator, passing.source.path,
                 model_sha256=options.model_sha256, landmarks_dir=options.landmarks_dir,
             )  # fmt: skip
             self._estimator = stack.enter_context(closing(estimator))
             self._layout = get_layout(estimator.layout)
+            # Landmarks that come from a file are those of the whole picture.
+            self._region = passing.region(piece) if estimator.sees_pixels else None
             self._people = PeopleCounter() if estimator.sees_pixels else None
             if self._people is not None:
                 stack.enter_context(closing(self._people))
@@ -237,13 +238,14 @@ class _Running:
             self._layout, size, self._options.box_scale
         )
         landmarks, hands = assign_hands(self._landmarks(frame, size), self._layout, size)
-        boxes, sources = tracker.next(landmarks)
+        boxes, sources = tracker.next(landmarks, frame.time_s)
         if self.piece.start_s is not None and frame.time_s < self.piece.start_s:
             return  # only to bring the tracker into step
         if self._people is not None and not frame.is_corrupt:
             self._people.look(frame.rgb, frame.time_s)
         row = _Row(frame.time_s, landmarks, boxes, sources)
         self._counts[f"hands_{hands}"] += 1
+        self._counts["unusable_points"] += landmarks.unusable
         if self._options.crop_streams:
             self._crops.submit(self._cut, frame.rgb, row, len(self._rows))
         self._rows.append(row)

@@ -19,7 +19,7 @@ from slt_cli.landmarks.formats import read_annotations
 from slt_cli.landmarks.formats.track import ClipAnnotation, LandmarkTrack
 from slt_cli.landmarks.layouts import get_layout
 from slt_cli.landmarks.signing_space import signing_space_v1
-from slt_cli.pipelines.extraction.inputs import clip_id
+from slt_cli.pipelines.extraction.inputs import member_id
 from slt_cli.pipelines.extraction.options import ExtractOptions
 from slt_cli.storage.lock import folder_lock
 from slt_cli.video.decode import DamageReport
@@ -77,7 +77,7 @@ def import_annotations(path: Path, corpus: CorpusPaths) -> list[str]:
     Rows that are there stay as they are; only their empty cells are filled. Returns a note for
     every row that says something else than the pickle. Other formats carry no annotations.
     """
-    found = {clip_id(clip.video_id): clip for clip in read_annotations(path)}
+    found = {member_id(clip.video_id): clip for clip in read_annotations(path)}
     texts = {
         video_id: {"text": clip.text} | ({"signer": clip.signer} if clip.signer else {})
         for video_id, clip in found.items() if clip.text

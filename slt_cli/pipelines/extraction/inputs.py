@@ -114,6 +114,11 @@ def clip_id(name: str) -> str:
     return clean
 
 
+def member_id(name: str) -> str:
+    """The id of one of many clips in a file: the last part of its name there (`train/<id>`)."""
+    return clip_id(name.rstrip("/").rpartition("/")[2])
+
+
 def source_id(path: Path) -> str:
     """The id of the clip made from a source: its stem; a folder of pictures `<id>/1` has `<id>`."""
     if path.is_dir():

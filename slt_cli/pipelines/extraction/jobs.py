@@ -48,6 +48,9 @@ class Say(Protocol):
     def frames(self, count: int) -> None:
         """So many frames have been worked on."""
 
+    def notes(self, notes: Sequence[str]) -> None:
+        """What is worth telling besides the answers."""
+
 
 @dataclass(frozen=True)
 class Place:
@@ -195,11 +198,16 @@ class ImportJob(Job):
         """Answer clip by clip."""
         from slt_cli.pipelines.extraction.landmark_files import import_all
 
-        for video_id, answer in import_all(
+        clips = import_all(
             SourceFile.of(self.path), self.video_ids[0], self.place.corpus, self.options,
             overwrite=self.overwrite, limit=self.limit,
-        ):  # fmt: skip
-            say.answer(video_id, answer)
+        )  # fmt: skip
+        while True:
+            try:
+                say.answer(*next(clips))
+            except StopIteration as end:
+                say.notes(end.value)
+                return
 
 
 def draw(video: Path, corpus: CorpusPaths, video_id: str, options: ExtractOptions) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import chain, islice
-from pathlib import PurePosixPath
+from collections.abc import Generator, Iterator
+from itertools import islice
 
 from slt_cli.corpus.manifest import read_manifest
 from slt_cli.corpus.paths import CorpusPaths
@@ -12,7 +11,7 @@ from slt_cli.errors import SltError
 from slt_cli.landmarks.formats import read_tracks
 from slt_cli.landmarks.formats.track import LandmarkTrack
 from slt_cli.pipelines.extraction.imports import import_annotations, import_track
-from slt_cli.pipelines.extraction.inputs import clip_id
+from slt_cli.pipelines.extraction.inputs import member_id
 from slt_cli.pipelines.extraction.merged import Record
 from slt_cli.pipelines.extraction.options import ExtractOptions
 from slt_cli.pipelines.extraction.plan import clip_state, conflict
@@ -22,11 +21,12 @@ from slt_cli.pipelines.extraction.source import SourceFile
 def import_all(
     source: SourceFile, name: str, corpus: CorpusPaths, options: ExtractOptions,
     *, overwrite: bool, limit: int | None,
-) -> Iterator[tuple[str, Record | SltError]]:  # fmt: skip
+) -> Generator[tuple[str, Record | SltError], None, list[str]]:  # fmt: skip
     """Import the first `limit` clips of a landmark file, and the texts that come with them.
 
-    The only clip of a file is called `name`; of many, each has its own name. Clips that are there
-    already, from the same file, have the status `skipped`; those in the way are errors.
+    The clip of a file is called `name`; in a file that may hold many, each has its own name. Clips
+    that are there already, from the same file, have the status `skipped`; those in the way are
+    errors. Returns notes: texts of the corpus that say something else than the file.
     """
     manifest = read_manifest(corpus.manifest)
     wanted = {"sha256": source.sha256, "settings": options.fingerprint(), "span": None}
@@ -47,14 +47,9 @@ def import_all(
         except SltError as error:
             answer = error
         yield video_id, answer
-    import_annotations(source.path, corpus)
+    return import_annotations(source.path, corpus)
 
 
 def _clips(source: SourceFile, name: str) -> Iterator[tuple[str, LandmarkTrack]]:
-    tracks = read_tracks(source.path)
-    first = list(islice(tracks, 2))
-    if len(first) == 1:
-        yield name, first[0][1]
-        return
-    for own_name, track in chain(first, tracks):
-        yield clip_id(PurePosixPath(own_name).name), track
+    for _, track in read_tracks(source.path):
+        yield (member_id(track.member) if track.member else name), track

@@ -92,6 +92,9 @@ class Merged:
     def header(self) -> ClipKeypoints:
         """The clip with its small arrays in place and the large ones empty."""
         facts, points = self.pieces[0].facts, len(self.layout)
+        absent = [i for i, name in enumerate(CROP_STREAMS) if name not in self.options.streams]
+        boxes, sources = self.joined("boxes").transpose(1, 0, 2), self.joined("sources").T
+        boxes[absent], sources[absent] = 0, CropSource.MISSING
         source = {
             "name": self.source.name, "sha256": self.source.sha256,
             "settings": self.options.fingerprint(), "span": self.clip.span,
@@ -101,8 +104,8 @@ class Merged:
             z=np.zeros((0, points), np.float32),
             valid=np.zeros((0, points), np.bool_),
             time_s=self.joined("time_s"),
-            crop_box=self.joined("boxes").transpose(1, 0, 2),
-            crop_source=self.joined("sources").T,
+            crop_box=boxes,
+            crop_source=sources,
             layout=self.layout.name,
             frame_size=(facts["frame_size"][0], facts["frame_size"][1]),
             fps=Fraction(*facts["fps"]) if facts["fps"] else None,
@@ -156,6 +159,7 @@ class Merged:
             "coverage": self._coverage(),
             "hands": {a: self._count(f"hands_{a}") for a in ("swapped", "moved", "dropped")},
             "failed_frames": self._count("failed_frames"),
+            "unusable_points": self._count("unusable_points"),
             "people": self._people(),
             "damage": damage.as_dict(),
         }

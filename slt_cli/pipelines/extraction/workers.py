@@ -8,7 +8,7 @@ import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -32,7 +32,7 @@ class Crew:
 
     A job fails when its process dies or takes longer than ten times its video time plus `grace_s`;
     the clips behind the one that failed are tried again. `watch` is told about once a second how
-    many frames of a clip's job are done.
+    many frames of a clip's job are done. `notes` collects what jobs found worth telling.
     """
 
     def __init__(
@@ -42,6 +42,7 @@ class Crew:
         grace_s: float = GRACE_S,
         watch: Watch = lambda video_id, frames: None,
     ) -> None:
+        self.notes: list[str] = []
         self._queue: deque[Job] = deque()
         self._size = workers
         self._grace_s = grace_s
@@ -132,6 +133,8 @@ class _Worker:
             return
         if kind == "frames":
             self._watch(self.job.video_ids[0], value)
+        elif kind == "notes":
+            self._crew.notes += value
         elif kind == "more":
             self._crew.next(*value)
         elif kind == "answer":
@@ -184,6 +187,9 @@ class _Line:
 
     def more(self, jobs: list[Job]) -> None:
         self._connection.send(("more", jobs))
+
+    def notes(self, notes: Sequence[str]) -> None:
+        self._connection.send(("notes", list(notes)))
 
     def frames(self, count: int) -> None:
         """Tell the count, about once in `_TICK_S`."""
