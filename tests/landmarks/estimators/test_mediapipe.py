@@ -12,7 +12,7 @@ import pytest
 
 from slt_cli.errors import MissingAsset, UsageError
 from slt_cli.landmarks.estimators import create_estimator
-from slt_cli.landmarks.estimators.mediapipe import MediaPipeHolistic
+from slt_cli.landmarks.estimators.mediapipe import MediaPipeHolistic, landmark_numbers
 from slt_cli.landmarks.layouts import get_layout
 
 
@@ -83,3 +83,21 @@ def test_missing_system_libraries_are_named(monkeypatch: pytest.MonkeyPatch) -> 
 def test_unknown_estimator_is_answered_with_the_near_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="did you mean mediapipe"):
         create_estimator("mediapip", tmp_path)
+
+
+@pytest.mark.parametrize("visibility", [None, 0.25])
+@pytest.mark.parametrize("irregular", [False, True])
+def test_numbers_are_those_of_the_landmark_objects(
+    visibility: float | None, irregular: bool
+) -> None:
+    from mediapipe.framework.formats.landmark_pb2 import NormalizedLandmarkList
+
+    rng = np.random.default_rng(0)
+    message = NormalizedLandmarkList()
+    for x, y, z in rng.normal(size=(21, 3)):
+        message.landmark.add(x=x, y=y, z=z, visibility=visibility)
+    if irregular:  # one landmark without depth: the serialised ones are no longer alike
+        message.landmark[4].ClearField("z")
+    numbers = landmark_numbers(message, 21)
+    expected = [(p.x, p.y, p.z, p.visibility) for p in message.landmark]
+    np.testing.assert_array_equal(numbers, np.array(expected, np.float32))
