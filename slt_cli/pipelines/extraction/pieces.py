@@ -10,8 +10,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LONG_S = 60.0
-"""A clip up to this long is one piece; a longer one becomes pieces of a minute at most."""
+LONG_S = 20.0
+"""A clip up to this long is one piece; a longer one becomes two, or as many as keep to `PIECE_S`."""
 PIECE_S = 60.0
 WARM_UP_S = 0.4
 """What a tracker sees before a piece that does not begin its clip, to be in step again."""
