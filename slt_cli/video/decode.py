@@ -118,16 +118,21 @@ class VideoReader:
             )  # fmt: skip
         self._times.append(timed.time_s)
         self.damage.frames += 1
+        if len(self._source.bad_times_s) > self.damage.bad_packets:
+            self._count_bad_packets()
         self.damage.corrupt_frames += bool(frame.is_corrupt)
         self.damage.pts_repaired += timed.is_repaired
         self.damage.last_s = timed.end_s
 
+    def _count_bad_packets(self) -> None:
+        self.damage.bad_packets = sum(
+            self._start_s <= due_s < self._end_s for due_s in self._source.bad_times_s
+        )
+
     def _finish(self, reached_end: bool) -> None:
         damage, clock, times = self.damage, self._source.clock, self._times
         damage.step_s, damage.gaps = count_gaps(times, clock.step_s)
-        damage.bad_packets = sum(
-            self._start_s <= due_s < self._end_s for due_s in self._source.bad_times_s
-        )
+        self._count_bad_packets()
         damage.first_s = times[0] if times else self._span[0] or 0.0
         shown_s = times[-1] if times else clock.last_s or 0.0
         end_s = damage.last_s if times else clock.end_s

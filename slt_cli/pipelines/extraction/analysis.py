@@ -26,7 +26,8 @@ from slt_cli.landmarks.rois import CropTracker, cut_crop
 from slt_cli.landmarks.signer import find_signer, from_region
 from slt_cli.pipelines.extraction.options import ExtractOptions
 from slt_cli.pipelines.extraction.pieces import Piece
-from slt_cli.video.decode import DamageReport, Frame
+from slt_cli.video.damage import DamageReport, count_gaps
+from slt_cli.video.decode import Frame
 from slt_cli.video.resample import Resampling
 from slt_cli.video.source import FrameSource, open_source, sample_frames
 
@@ -243,6 +244,8 @@ class _Running:
             return  # only to bring the tracker into step
         if self._people is not None and not frame.is_corrupt:
             self._people.look(frame.rgb, frame.time_s)
+        if not self._rows:
+            self._damage = self._passing.before
         row = _Row(frame.time_s, landmarks, boxes, sources)
         self._counts[f"hands_{hands}"] += 1
         self._counts["unusable_points"] += landmarks.unusable
@@ -355,24 +358,29 @@ def _damage(
     """What was wrong with the video between the start of a piece and now."""
     source = passing.source.damage
     now = source if passing.ended else passing.before
-    times = np.array([row.time_s for row in rows])
-    steps = np.diff(times)
-    step_s = float(np.median(steps)) if len(steps) else source.step_s
-    last_s = float(times[-1]) + step_s if len(times) else 0.0
-    expected_s = None
-    if passing.ended:
-        last_s = max(last_s, source.last_s) if len(times) else last_s
-        ends = [end for end in (piece.end_s, source.expected_s) if end is not None]
-        expected_s = min(ends) if ends else None
-    return DamageReport(
+    times = [row.time_s for row in rows]
+    step_s, gaps = count_gaps(times, source.step_s)
+    report = DamageReport(
         frames=len(rows),
         corrupt_frames=now.corrupt_frames - before.corrupt_frames,
         bad_packets=now.bad_packets - before.bad_packets,
-        gaps=int((steps > 1.5 * step_s).sum()),
+        gaps=gaps,
         pts_repaired=now.pts_repaired - before.pts_repaired,
-        expected_s=expected_s,
-        last_s=last_s,
+        first_s=times[0] if times else piece.start_s or 0.0,
+        last_s=times[-1] + step_s if times else 0.0,
         step_s=step_s,
+    )
+    if not passing.ended:
+        return report  # the video goes on behind this piece
+    expected_s = source.expected_s  # None when the span ended first, or nothing is promised
+    if expected_s is not None and piece.end_s is not None:
+        expected_s = piece.end_s
+    return replace(
+        report,
+        expected_s=expected_s,
+        last_s=max(report.last_s, source.last_s) if times else 0.0,
+        file_is_cut=source.file_is_cut,
+        file_is_broken=source.file_is_broken,
     )
 
 

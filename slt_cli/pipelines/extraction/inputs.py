@@ -15,13 +15,8 @@ from slt_cli.errors import InputError, UsageError
 from slt_cli.landmarks.formats import is_landmark_source
 from slt_cli.storage.atomic import stage_stream
 from slt_cli.video.frames_folder import is_frames_folder
-from slt_cli.video.probe import missing_path
+from slt_cli.video.probe import VIDEO_SUFFIXES, missing_path
 
-SUFFIXES = (
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
-    ".wmv", ".flv", ".3gp", ".ogv", ".gif",
-)  # fmt: skip
-"""Endings by which videos are found in a folder; a file named directly may have any."""
 LANDMARK_SUFFIXES = (".pose",)
 """Landmark files found in a folder; others have to be named."""
 _LONGEST_ID = 200  # bytes; `<id>_f000000.jpg` and temporary names must fit into 255
@@ -129,7 +124,7 @@ def source_id(path: Path) -> str:
 def _named(paths: Iterable[Path]) -> list[Source]:
     by_id: dict[str, Source] = {}
     for path in paths:
-        video = path.suffix.lower() in SUFFIXES
+        video = path.suffix.lower() in VIDEO_SUFFIXES
         kind: Literal["video", "landmarks"] = (
             "landmarks" if not video and is_landmark_source(path) else "video"
         )
@@ -176,7 +171,7 @@ def _in_folder(folder: Path, leave_out: Path | None) -> Iterator[Path]:
         if path.is_dir():
             if not path.is_symlink():
                 yield from _in_folder(path, leave_out)
-        elif path.suffix.lower() in (*SUFFIXES, *LANDMARK_SUFFIXES):
+        elif path.suffix.lower() in (*VIDEO_SUFFIXES, *LANDMARK_SUFFIXES):
             yield path
 
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 LONG_S = 20.0
-"""A clip up to this long is one piece; a longer one becomes two, or as many as keep to `PIECE_S`."""
+"""A clip up to this long is one piece; a longer one becomes two or more."""
 PIECE_S = 60.0
+"""The longest piece of a divided clip."""
 WARM_UP_S = 0.4
 """What a tracker sees before a piece that does not begin its clip, to be in step again."""
 _GROUP_S = 60.0  # clips cut out of one video are decoded together until their time adds up to this

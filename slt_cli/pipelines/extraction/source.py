@@ -9,7 +9,7 @@ from typing import Self
 
 from slt_cli.errors import InputError
 from slt_cli.storage.hashes import sha256_file
-from slt_cli.video.source import open_source
+from slt_cli.video.source import source_info
 
 Stamp = tuple[tuple[str, int, int], ...]
 
@@ -66,5 +66,4 @@ def duration_s(path: Path, frames_fps: float) -> float | None:
 
     Raises `InputError` for what is not a video.
     """
-    with open_source(path, frames_fps=frames_fps) as source:
-        return source.info.duration_s
+    return source_info(path, frames_fps=frames_fps).duration_s
