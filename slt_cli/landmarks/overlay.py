@@ -18,7 +18,7 @@ Colour = tuple[int, int, int]
 BODY: Colour = (235, 235, 235)
 FACE: Colour = (120, 200, 255)
 LEFT: Colour = (255, 140, 0)
-RIGHT: Colour = (60, 220, 90)
+RIGHT: Colour = (255, 90, 220)
 SOURCES: dict[CropSource, tuple[str, Colour]] = {
     CropSource.DETECTED: ("detected", (80, 220, 80)),
     CropSource.POSE: ("from pose", (255, 200, 0)),

@@ -104,6 +104,8 @@ def run_extract(inputs: Sequence[str], settings: Settings, report: Report) -> Re
         notes += outcome.notes
         if options.pack:
             notes.append(_pack(corpus, outcome, shard, report, should_stop))
+        for note in notes:
+            report("note", text=note)
     return _result(corpus, outcome, outcome.failed | found.missing, found.notes + notes)
 
 
@@ -153,7 +155,11 @@ def _result(
         f"{corpus.root}: {len(outcome.done)} extracted, {len(outcome.skipped)} already there, "
         f"{len(failed)} failed"
     )
-    warnings = [f"{r['video_id']}: damaged video" for r in kept if r.get("status") == "damaged"]
+    warnings = [
+        f"{r['video_id']}: damaged video: {r['damage'].get('summary', '')}"
+        for r in kept
+        if r.get("status") == "damaged"
+    ]
     warnings += [
         f"{r['video_id']}: {r['people']['most']} people in the picture; choose one with --signer"
         for r in kept

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from slt_cli.settings.base import Section, setting
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class EvalSettings(Section):
@@ -68,11 +73,14 @@ class CheckSettings(Section):
         0.1, "share of frames with a hand below which a clip is reported", ge=0, le=1
     )
     duration_threshold: float = setting(
-        5.0, "clips whose duration differs from the median by this factor are outliers", gt=1
+        5.0,
+        "clips whose duration differs from the median by this factor are outliers",
+        gt=1,
+        le=1e6,
     )
     delta_threshold: float = setting(
         5.0, "seconds to the clip before or after from which prev_delta/post_delta are outliers",
-        gt=0,
+        gt=0, le=1e6,
     )  # fmt: skip
     fail_on_outliers: bool = setting(False, "outliers make the exit code 3")
     fix: Path | None = setting(None, "write the repaired table here, and FILE.repairs.jsonl")
@@ -82,7 +90,7 @@ class CheckSettings(Section):
     make_splits: bool = setting(
         False, "write index/train.csv, val.csv and test.csv, no video in two of them"
     )
-    split_ratios: tuple[float, float, float] = setting(
+    split_ratios: tuple[_Share, _Share, _Share] = setting(
         (0.8, 0.1, 0.1), "shares of train, val and test for make_splits"
     )
     seed: int = setting(0, "seed of make_splits", ge=0, lt=2**31)
@@ -100,7 +108,7 @@ class CheckSettings(Section):
 
     def contradictions(self) -> Iterator[str]:
         """Shares that are no shares."""
-        if min(self.split_ratios) < 0 or abs(sum(self.split_ratios) - 1) > 1e-6:
+        if abs(sum(self.split_ratios) - 1) > 1e-6:
             yield "split_ratios must be three shares that add up to 1"
 
 

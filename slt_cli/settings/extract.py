@@ -30,7 +30,7 @@ class ExtractSettings(Section):
     columns: str | None = setting(
         None, "column map of the table: a known name or a .toml file; told from the header if unset"
     )
-    limit: int | None = setting(None, "take only this many clips", ge=1)
+    limit: int | None = setting(None, "take only this many clips", ge=1, le=10**9)
     shuffle: bool = setting(False, "take the clips in random order (see seed)")
     seed: int = setting(0, "seed of the random order", ge=0, lt=2**31)
     shard: str | None = setting(

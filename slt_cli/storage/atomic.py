@@ -253,20 +253,18 @@ def stage_arrays(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
     import numpy as np
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    with disk_errors(path):
-        np.savez(path, **arrays)
+    np.savez(path, **arrays)
 
 
 def stage_stream(path: Path, stream: BinaryIO) -> None:
     """Copy what a stream still holds into a file of a staging folder."""
-    with disk_errors(path), path.open("wb") as handle:
+    with path.open("wb") as handle:
         shutil.copyfileobj(stream, handle, 1 << 20)
 
 
 def stage_bytes(path: Path, data: bytes) -> None:
     """Write a file inside a staging folder, where atomicity comes from `move_into`."""
-    with disk_errors(path):
-        path.write_bytes(data)
+    path.write_bytes(data)
 
 
 def move_into(staged: Path, final: Path) -> None:

@@ -17,6 +17,7 @@ FIELDS = {f"{section}.{name}": field for section, name, field in iter_fields()}
 # Names that other code resolves and refuses: backbones by `builders`, presets by `find_preset`.
 OPEN_TEXTS = {
     "model.face_backbone", "model.hand_left_backbone", "model.hand_right_backbone", "demo.preset",
+    "extract.files_from", "extract.columns", "check.columns",
 }  # fmt: skip
 
 

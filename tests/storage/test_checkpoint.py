@@ -72,7 +72,7 @@ def test_a_flipped_byte_anywhere_is_refused_or_harmless(tmp_path):
     save_checkpoint(tmp_path / "last.pt", {"weight": weight})
     whole = (tmp_path / "last.pt").read_bytes()
     refused = 0
-    for at in range(0, len(whole), 7):
+    for at in range(0, len(whole), 3):
         damaged = bytearray(whole)
         damaged[at] ^= 0xFF
         (tmp_path / "bad.pt").write_bytes(damaged)
@@ -157,3 +157,14 @@ def test_a_checkpoint_that_does_not_verify_never_replaces_the_good_one(tmp_path,
         save_checkpoint(tmp_path / "last.pt", {"epoch": 2})
     assert load_checkpoint(tmp_path / "last.pt")["epoch"] == 1
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+
+
+def test_a_tensor_marked_as_a_folder_is_refused(tmp_path):
+    """torch would return memory that nobody wrote."""
+    save_checkpoint(tmp_path / "last.pt", {"weight": torch.arange(8, dtype=torch.float32)})
+    data = bytearray((tmp_path / "last.pt").read_bytes())
+    entry = data.rindex(b"/data/0") - data[: data.rindex(b"/data/0")][::-1].index(b"\2\1KP") - 4
+    data[entry + 38] |= 0x10  # external attributes of the central directory's entry
+    (tmp_path / "last.pt").write_bytes(data)
+    with pytest.raises(InputError, match="data/0 fails its checksum"):
+        load_checkpoint(tmp_path / "last.pt")

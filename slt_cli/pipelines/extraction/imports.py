@@ -149,6 +149,7 @@ def _record(clip: ClipKeypoints, video_id: str, options: ExtractOptions) -> Reco
         "fallbacks": {},
         "hands": dict.fromkeys(("swapped", "moved", "dropped"), 0),
         "failed_frames": 0,
+        "unusable_points": 0,
         "people": None,
         "damage": damage.as_dict(),
     }  # fmt: skip

@@ -18,6 +18,7 @@ from slt_cli.pipelines.extraction.overlay import overlay_clip
 from slt_cli.pipelines.extraction.pieces import ClipSpan, Piece, divide
 from slt_cli.pipelines.extraction.source import SourceFile, duration_s
 from slt_cli.pipelines.extraction.stage import Stage
+from slt_cli.storage.atomic import disk_errors
 
 _HASHED_PER_S = 20e6  # bytes that even a slow disk gives in a second
 
@@ -137,6 +138,10 @@ class PiecesJob(Job):
 
     def run(self, say: Say) -> None:
         """Answer piece by piece."""
+        with disk_errors(self.place.corpus.root):
+            self._answer_pieces(say)
+
+    def _answer_pieces(self, say: Say) -> None:
         stage, begun = Stage(self.place.stage), time.monotonic()
         done = stage_pieces(self.source, self.pieces, stage, self.options, say.frames)
         for piece, error in done:

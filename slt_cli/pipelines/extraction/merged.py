@@ -161,7 +161,7 @@ class Merged:
             "failed_frames": self._count("failed_frames"),
             "unusable_points": self._count("unusable_points"),
             "people": self._people(),
-            "damage": damage.as_dict(),
+            "damage": {**damage.as_dict(), "summary": damage.describe()},
         }
 
     def _count(self, name: str) -> int:
