@@ -3,9 +3,8 @@
 python examples/benchmarks/extract_long.py ../shared/data/clips
 
 Five rounds; in each of them one after the other `slt extract --workers 2` (three crop streams, pose
-and keypoints), `slt extract --workers 1`, pose-format's `video_to_pose --workers 2` (landmarks
-only), and a loop that decodes the video and calls Holistic and does nothing else. Needs the extra
-`bench`.
+and keypoints), pose-format's `video_to_pose --workers 2` (landmarks only), and a loop that decodes
+the video and calls Holistic and does nothing else. Needs the extra `bench`.
 """
 
 from __future__ import annotations
@@ -81,7 +80,6 @@ def commands(video: Path, folder: Path) -> dict[str, list[str]]:
         "pose-format video_to_pose --workers 2": [
             peer, "-i", str(video), "-o", str(folder / "peer.pose"), "--workers", "2",
         ],
-        "slt extract --workers 1": [*slt, str(folder / "one"), "--workers", "1"],
         "bare Holistic loop": [sys.executable, "-c", BARE, str(video)],
     }  # fmt: skip
 

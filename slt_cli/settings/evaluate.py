@@ -10,7 +10,6 @@ from pydantic import Field
 
 from slt_cli.settings.base import Section, setting
 
-
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 

@@ -151,7 +151,7 @@ def _record(clip: ClipKeypoints, video_id: str, options: ExtractOptions) -> Reco
         "failed_frames": 0,
         "unusable_points": 0,
         "people": None,
-        "damage": damage.as_dict(),
+        "damage": {**damage.as_dict(), "summary": ""},
     }  # fmt: skip
 
 
