@@ -16,10 +16,11 @@ from slt_cli.corpus.clip_files import load_clip_keypoints, load_pose
 from slt_cli.corpus.paths import CROP_STREAMS, CorpusPaths
 from slt_cli.errors import InputError
 from slt_cli.landmarks.rois import cut_crop
-from slt_cli.pipelines.extraction import analysis
+from slt_cli.pipelines.extraction import running, source
 from slt_cli.pipelines.extraction.clip import extract_clip, extract_in_memory
 from slt_cli.pipelines.extraction.options import ExtractOptions
 from slt_cli.pipelines.extraction.overlay import overlay_clip
+from slt_cli.pipelines.extraction.source import duration_s
 from slt_cli.storage import atomic
 from slt_cli.storage.hashes import sha256_file
 from slt_cli.video.decode import VideoReader
@@ -188,7 +189,7 @@ class Moody:
         if self.left >= 0:
             raise RuntimeError("graph")
         count = len(LAYOUT)
-        return analysis.FrameLandmarks(
+        return running.FrameLandmarks(
             np.full((count, 3), 0.5, np.float32), np.ones(count, np.float32), np.ones(count, bool)
         )
 
@@ -201,7 +202,7 @@ def test_estimator_may_fail_on_a_fifth_of_the_frames(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
     video = write_video(tmp_path / "a.mp4", frames=10)
-    monkeypatch.setattr(analysis, "create_estimator", lambda *_, **__: Moody(failing))
+    monkeypatch.setattr(running, "create_estimator", lambda *_, **__: Moody(failing))
     if failing == 3:
         with pytest.raises(InputError, match="failed on 3 of 10"):
             extract_in_memory(video, OPTIONS)
@@ -221,7 +222,7 @@ def test_corrupt_frames_are_not_shown_to_the_estimator(
             yield replace(frame, is_corrupt=frame.index == 2)
 
     monkeypatch.setattr(VideoReader, "__iter__", third_is_corrupt)
-    monkeypatch.setattr(analysis, "create_estimator", lambda *_, **__: Moody(0))
+    monkeypatch.setattr(running, "create_estimator", lambda *_, **__: Moody(0))
     valid = extract_in_memory(video, OPTIONS).keypoints.valid
     np.testing.assert_array_equal(valid.any(axis=1), [True, True, False, True, True, True])
 
@@ -239,7 +240,7 @@ def test_file_that_changes_while_it_is_read_is_refused(
             video.touch()
             return super().process(rgb, time_s)
 
-    monkeypatch.setattr(analysis, "create_estimator", lambda *_, **__: Meddler(0))
+    monkeypatch.setattr(running, "create_estimator", lambda *_, **__: Meddler(0))
     with pytest.raises(InputError, match="changed while"):
         extract_in_memory(video, OPTIONS)
 
@@ -285,3 +286,13 @@ def test_real_clip_shows_the_signers_own_right_hand(real_data: Path, tmp_path: P
         assert (middle < 0.5) == (path is video)
         assert clip.valid[:, list(LAYOUT.component("FACE"))].all(axis=1).mean() > 0.9
         assert clip.estimator["name"] == "mediapipe"
+
+
+def test_a_header_that_promises_years_is_not_believed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = write_video(tmp_path / "a.mp4", frames=50)
+    assert duration_s(video, 25.0) == pytest.approx(2.0)
+    info = replace(probe_video(video), duration_s=4e7, num_frames=10**9)
+    monkeypatch.setattr(source, "source_info", lambda *_, **__: info)
+    assert duration_s(video, 25.0) is None

@@ -14,10 +14,11 @@ import simplejpeg
 from slt_cli.corpus.clip_files import ClipKeypoints, save_clip_blocks, save_pose
 from slt_cli.corpus.paths import CROP_STREAMS, CorpusPaths
 from slt_cli.errors import SltError
-from slt_cli.pipelines.extraction.analysis import Crops, analyse
+from slt_cli.pipelines.extraction.analysis import analyse
 from slt_cli.pipelines.extraction.merged import Merged, Record
 from slt_cli.pipelines.extraction.options import ExtractOptions
 from slt_cli.pipelines.extraction.pieces import ClipSpan, Piece, divide
+from slt_cli.pipelines.extraction.running import Crops
 from slt_cli.pipelines.extraction.source import SourceFile, duration_s
 from slt_cli.pipelines.extraction.stage import HeldPiece, Stage
 from slt_cli.storage.atomic import move_into, stage_bytes, staging_dir
@@ -69,7 +70,7 @@ def commit_clip(
     a damaged one when `options` say so; then the corpus is as it was.
     """
     pieces = stage.stored(clip.video_id, total)
-    merged = Merged(source, clip, [p for p in pieces if p.facts["frames"]], pieces, options)
+    merged = Merged(source, clip, pieces, options)
     merged.check()
     corpus.keypoints(clip.video_id).unlink(missing_ok=True)  # from here on the older clip is gone
     _move_crops(stage, corpus, clip.video_id, [p.facts["frames"] for p in pieces], options)
@@ -129,7 +130,7 @@ def extract_in_memory(video: Path, options: ExtractOptions) -> MemoryClip:
             if isinstance(result, SltError):
                 raise result
             held.append(HeldPiece(result))
-    merged = Merged(source, clip, [p for p in held if p.facts["frames"]], held, options)
+    merged = Merged(source, clip, held, options)
     merged.check()
     return MemoryClip(merged.keypoints(), merged.pose(), crops, merged.damage)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,18 +32,22 @@ _MOST_FAILED = 0.2
 
 @dataclass(frozen=True)
 class Merged:
-    """The pieces of a clip seen as one. `pieces` are those that have frames, `all_pieces` all."""
+    """All pieces of a clip seen as one."""
 
     source: SourceFile
     clip: ClipSpan
-    pieces: Sequence[AnyPiece]
     all_pieces: Sequence[AnyPiece]
     options: ExtractOptions
-    damage: DamageReport = field(init=False)
 
-    def __post_init__(self) -> None:
-        damage = merge_damage([piece.facts["damage"] for piece in self.all_pieces])
-        object.__setattr__(self, "damage", damage)
+    @cached_property
+    def pieces(self) -> list[AnyPiece]:
+        """Those that have frames; of a cut video the last ones have none."""
+        return [piece for piece in self.all_pieces if piece.facts["frames"]]
+
+    @cached_property
+    def damage(self) -> DamageReport:
+        """What was wrong with the video."""
+        return merge_damage([piece.facts["damage"] for piece in self.all_pieces])
 
     @property
     def frames(self) -> int:

@@ -11,6 +11,7 @@ from slt_cli.errors import InputError
 from slt_cli.storage.hashes import sha256_file
 from slt_cli.video.source import source_info
 
+_LEAST_BYTES_PER_S = 1000  # a still picture takes more; a header that promises years is wrong
 Stamp = tuple[tuple[str, int, int], ...]
 
 
@@ -62,8 +63,11 @@ def _stamp(path: Path) -> Stamp:
 
 
 def duration_s(path: Path, frames_fps: float) -> float | None:
-    """How long a video or a folder of pictures lasts, as far as its header tells.
+    """How long a video or a folder of pictures lasts, as far as its header can be believed.
 
     Raises `InputError` for what is not a video.
     """
-    return source_info(path, frames_fps=frames_fps).duration_s
+    seconds = source_info(path, frames_fps=frames_fps).duration_s
+    if seconds is None or path.is_dir() or seconds * _LEAST_BYTES_PER_S <= path.stat().st_size:
+        return seconds
+    return None

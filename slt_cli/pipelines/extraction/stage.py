@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from slt_cli.pipelines.extraction.analysis import PieceResult
 from slt_cli.pipelines.extraction.pieces import Piece
+from slt_cli.pipelines.extraction.running import PieceResult
 from slt_cli.storage.atomic import stage_arrays
 from slt_cli.video.decode import DamageReport
 
