@@ -29,7 +29,7 @@ def test_every_clip_comes_back_from_its_pose_file(real_data: Path, tmp_path: Pat
     )  # fmt: skip
     assert result.counts == {"extracted": 5, "skipped": 0, "failed": 0}
     assert result.facts["estimators"] == ["mediapipe"]
-    run_export_pose(there, [], settings(export__output=poses), silent)
+    run_export_pose(there, [], settings(export__output=poses).export, silent)
     again = run_extract([str(poses)], settings(extract__output=back), silent)
     assert again.counts == {"extracted": 5, "skipped": 0, "failed": 0}
     for path in sorted((there / "keypoints").iterdir()):

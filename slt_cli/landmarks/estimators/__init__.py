@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
 
-from slt_cli.errors import UsageError
+from slt_cli.errors import MissingAsset, UsageError
 from slt_cli.landmarks.estimators.base import Estimator
 
 ESTIMATORS: Mapping[str, str] = MappingProxyType(
@@ -18,6 +19,15 @@ ESTIMATORS: Mapping[str, str] = MappingProxyType(
         "synthetic": "the truth written beside a video that slt demo rendered; looks at no pixel",
     }
 )
+
+
+def preload(name: str) -> None:
+    """Import what an estimator needs, as far as it is there, before the first clip comes."""
+    if name.startswith("mediapipe"):
+        from slt_cli.landmarks.estimators.mediapipe import load_mediapipe
+
+        with suppress(MissingAsset):  # creating the estimator will say so
+            load_mediapipe()
 
 
 def check_estimator(name: str, model_sha256: str | None = None) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -99,10 +102,27 @@ def landmark_numbers(message: Any, count: int) -> npt.NDArray[np.float32]:
     return np.array([(p.x, p.y, p.z, p.visibility) for p in message.landmark], np.float32)
 
 
+@contextmanager
+def _without_plotting() -> Iterator[None]:
+    """Let mediapipe import nothing where it asks for matplotlib, which only its demos draw with.
+
+    That is half of its start-up, in every worker process.
+    """
+    names = ("matplotlib", "matplotlib.pyplot")
+    absent = [name for name in names if name not in sys.modules]
+    sys.modules |= {name: ModuleType(name) for name in absent}
+    try:
+        yield
+    finally:
+        for name in absent:
+            del sys.modules[name]
+
+
 def load_mediapipe() -> Any:
     """The package. Raises `MissingAsset` when it cannot be imported."""
     try:
-        import mediapipe
+        with _without_plotting():
+            import mediapipe
     except ImportError as error:
         libraries = "apt-get install libgl1 libglib2.0-0"
         needed = libraries if ".so" in str(error) else f"{INSTALL} (and {libraries})"

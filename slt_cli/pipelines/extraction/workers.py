@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from slt_cli.errors import InputError, SltError
+from slt_cli.landmarks.estimators import preload
 from slt_cli.pipelines.extraction.jobs import Answer, Job
+from slt_cli.pipelines.extraction.options import ExtractOptions
 
 GRACE_S = 60.0
 """Time for starting up, and on top of ten times the video's duration."""
@@ -82,12 +84,13 @@ class Crew:
                 worker.kill()
 
     def _assign(self) -> None:
+        # A second process may be needed as soon as the first has looked at its video.
+        while self._queue and len(self._crew) < min(self._size, len(self._queue) + 1):
+            self._crew.append(_Worker(self, self._grace_s, self._watch))
+            self._crew[-1].spawn(self._queue[0].options)
         for worker in self._crew:
             if worker.job is None and self._queue:
                 worker.start(self._queue.popleft())
-        while self._queue and len(self._crew) < self._size:
-            self._crew.append(_Worker(self, self._grace_s, self._watch))
-            self._crew[-1].start(self._queue.popleft())
 
 
 class _Worker:
@@ -103,15 +106,17 @@ class _Worker:
         self.connection: Connection[Any, Any]
         self.job: Job | None = None
 
+    def spawn(self, options: ExtractOptions) -> None:
+        """Start the process; it imports what the estimator needs while no job is there."""
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self._process = context.Process(target=_serve, args=(theirs, options), daemon=True)
+        self._process.start()
+        theirs.close()
+
     def start(self, job: Job) -> None:
         if self._process is None or not self._process.is_alive():
-            context = multiprocessing.get_context("spawn")
-            self.connection, theirs = context.Pipe()
-            self._process = context.Process(
-                target=_serve, args=(theirs, job.options.log_path), daemon=True
-            )
-            self._process.start()
-            theirs.close()
+            self.spawn(job.options)
         self.job, self._settled = job, set()
         seconds = _UNKNOWN_S if job.seconds is None else job.seconds
         self._deadline = time.monotonic() + self._grace_s + 10 * seconds
@@ -198,11 +203,12 @@ class _Line:
             self._connection.send(("frames", count))
 
 
-def _serve(connection: Connection[Any, Any], log_path: Path | None) -> None:
+def _serve(connection: Connection[Any, Any], options: ExtractOptions) -> None:
     """Body of a worker: signals are the parent's business, and so is the terminal."""
     for number in _STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    _noise_to(log_path)
+    _noise_to(options.log_path)
+    preload(options.estimator)
     while True:
         try:
             job: Job = connection.recv()
