@@ -56,11 +56,12 @@ def measure(command: list[str]) -> Cost:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("clips", type=Path)
+    parser.add_argument("--folder", type=Path, default=Path(), help="where to work; on a disk")
     parser.add_argument("--frames", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
     args = parser.parse_args()
     costs: dict[str, list[Cost]] = {}
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir=args.folder) as temporary:
         video = Path(temporary) / "long.mp4"
         write_long_video(args.clips, video, args.frames)
         for number in range(args.rounds):

@@ -21,9 +21,10 @@ _EVERY_S = 1.0
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("clips", type=Path)
+    parser.add_argument("--folder", type=Path, default=Path(), help="where to work; on a disk")
     parser.add_argument("--minutes", type=float, default=20.0)
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as temporary:
+    with tempfile.TemporaryDirectory(dir=args.folder) as temporary:
         video, corpus = Path(temporary) / "long.mp4", Path(temporary) / "corpus"
         frames = int(args.minutes * 60 * FPS)
         write_long_video(args.clips, video, frames)

@@ -12,7 +12,7 @@ from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.errors import SltError
 from slt_cli.pipelines.extraction.jobs import Job, Place, Say
 from slt_cli.pipelines.extraction.options import ExtractOptions
-from slt_cli.pipelines.extraction.workers import Answer, Crew
+from slt_cli.pipelines.extraction.workers import Answer, Crew, share_of_cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,3 +117,15 @@ def test_processes_end_with_a_stop(options: ExtractOptions) -> None:
         pid = answer["pid"]
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(8, 1), (8, 2), (7, 3), (2, 2), (2, 5)])
+def test_workers_share_the_cores(monkeypatch: pytest.MonkeyPatch, cores: int, workers: int) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(10, 10 + cores)))
+    shares = [share_of_cores(number, workers) for number in range(workers)]
+    assert set().union(*shares) == set(range(10, 10 + cores))
+    if workers <= cores:
+        assert sum(map(len, shares)) == cores  # disjoint
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+    else:
+        assert all(len(share) == cores for share in shares)
