@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from long_video import FPS, write_long_video
+from long_video import write_long_video
 from record import record
 
 _EVERY_S = 1.0
@@ -23,11 +23,11 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--folder", type=Path, default=Path(), help="where to work; on a disk")
     parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--fps", type=int, default=15, help="frames per second of the video")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=args.folder) as temporary:
         video, corpus = Path(temporary) / "long.mp4", Path(temporary) / "corpus"
-        frames = int(args.minutes * 60 * FPS)
-        write_long_video(args.clips, video, frames)
+        write_long_video(args.clips, video, int(args.minutes * 60 * args.fps), args.fps)
         command = [sys.executable, "-m", "slt_cli", "extract", str(video), "-o", str(corpus)]
         started = time.monotonic()
         with subprocess.Popen([*command, "--workers", "2", "--quiet"]) as process:
@@ -38,7 +38,7 @@ def main() -> None:
         total_s = time.monotonic() - started
     if process.returncode:
         sys.exit(process.returncode)
-    print(table(samples, total_s, args.minutes))
+    print(table(samples, total_s, args.minutes, args.fps))
 
 
 def largest_worker_mib(parent: int) -> float:
@@ -47,7 +47,7 @@ def largest_worker_mib(parent: int) -> float:
     return max(sizes, default=0.0)
 
 
-def table(samples: list[tuple[float, float]], total_s: float, minutes: float) -> str:
+def table(samples: list[tuple[float, float]], total_s: float, minutes: float, fps: int) -> str:
     """Memory at minute 2 of the video and at its end, assuming an even pace; and the peak."""
 
     def around(minute: float) -> float:
@@ -57,10 +57,10 @@ def table(samples: list[tuple[float, float]], total_s: float, minutes: float) ->
 
     early, late = around(2), around(minutes - 0.5)
     rows = [
-        [f"{minutes:g}", round(early), round(late), f"{late / early - 1:+.1%}",
+        [f"{minutes:g}", fps, round(early), round(late), f"{late / early - 1:+.1%}",
          round(max(mib for _, mib in samples)), round(total_s)]
     ]  # fmt: skip
-    columns = ["minutes of video", "MiB at minute 2", "MiB at the end", "growth",
+    columns = ["minutes of video", "frames/s of the video", "MiB at minute 2", "MiB at the end", "growth",
                "largest MiB at any time", "wall s"]  # fmt: skip
     return record(
         "Memory of an extraction worker on a long video",

@@ -12,17 +12,16 @@ from slt_cli.video.encode import VideoWriter
 from slt_cli.video.source import open_source
 
 SIZE = (640, 480)
-FPS = Fraction(30)
 
 
-def write_long_video(folder: Path, path: Path, frames: int) -> None:
+def write_long_video(folder: Path, path: Path, frames: int, fps: int = 30) -> None:
     """Play the clips of `folder` one after the other until `frames` frames are written.
 
-    Every clip is fitted into 640 x 480 at 30 frames per second, black beside it.
+    Every clip is fitted into 640 x 480 at `fps` frames per second, black beside it.
     """
     clips = sorted(folder.glob("*.mp4"))
     written = 0
-    with VideoWriter(path, *SIZE, FPS) as writer:
+    with VideoWriter(path, *SIZE, Fraction(fps)) as writer:
         while written < frames:
             for clip in clips:
                 with open_source(clip) as source:
