@@ -60,8 +60,8 @@ def table(samples: list[tuple[float, float]], total_s: float, minutes: float, fp
         [f"{minutes:g}", fps, round(early), round(late), f"{late / early - 1:+.1%}",
          round(max(mib for _, mib in samples)), round(total_s)]
     ]  # fmt: skip
-    columns = ["minutes of video", "frames/s of the video", "MiB at minute 2", "MiB at the end", "growth",
-               "largest MiB at any time", "wall s"]  # fmt: skip
+    columns = ["minutes of video", "frames/s of the video", "MiB at minute 2", "MiB at the end",
+               "growth", "largest MiB at any time", "wall s"]  # fmt: skip
     return record(
         "Memory of an extraction worker on a long video",
         "python examples/benchmarks/extract_memory.py ../shared/data/clips", columns, rows,

@@ -126,8 +126,8 @@ class Merged:
             return lambda: (make(piece) for piece in self.pieces)
 
         return {
-            "keypoints": Blocks((*shape, 3), "<f4", each(keypoints_of)),
-            "z": Blocks(shape, "<f4", each(lambda piece: piece.array("points")[..., 2])),
+            "keypoints": Blocks((*shape, 3), "<f4", each(lambda piece: piece.array("keypoints"))),
+            "z": Blocks(shape, "<f4", each(lambda piece: piece.array("z"))),
             "valid": Blocks(shape, "|b1", each(lambda piece: piece.array("valid"))),
         }
 
@@ -139,7 +139,7 @@ class Merged:
     def pose(self) -> npt.NDArray[np.float32]:
         """The signing-space pose (T, 3 * L), from the body's points alone."""
         count = max(self.layout.component("POSE")) + 1
-        points = np.concatenate([keypoints_of(piece)[:, :count] for piece in self.pieces])
+        points = np.concatenate([piece.array("keypoints")[:, :count] for piece in self.pieces])
         valid = np.concatenate([piece.array("valid")[:, :count] for piece in self.pieces])
         return signing_space_v1(points, valid, self.layout, self.options.pose_points)
 
@@ -189,11 +189,6 @@ class Merged:
         for people, frames in counts:
             usual[people["usual"]] += frames
         return {"most": max(p["most"] for p, _ in counts), "usual": usual.most_common(1)[0][0]}
-
-
-def keypoints_of(piece: AnyPiece) -> npt.NDArray[np.float32]:
-    """x, y and confidence (T, V, 3) of a piece."""
-    return np.dstack([piece.array("points")[..., :2], piece.array("confidence")])
 
 
 def _fallbacks(sources: npt.NDArray[np.uint8]) -> dict[str, dict[str, int]]:

@@ -37,12 +37,13 @@ _COMPONENTS = ("POSE", "FACE", "LEFT_HAND", "RIGHT_HAND")
 class PieceResult:
     """What was seen in a piece of T frames.
 
-    `points` (T, V, 3), `confidence` and `valid` (T, V), `time_s` (T,), `boxes` (T, 3, 4), `sources`
-    (T, 3). `facts` are plain values: counts, damage, what the source and estimator were.
+    `keypoints` (T, V, 3) holds x, y and confidence; `z` and `valid` (T, V), `time_s` (T,), `boxes`
+    (T, 3, 4), `sources` (T, 3). `facts` are plain values: counts, damage, what the source and
+    estimator were.
     """
 
-    points: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
+    keypoints: npt.NDArray[np.float32]
+    z: npt.NDArray[np.float32]
     valid: npt.NDArray[np.bool_]
     time_s: npt.NDArray[np.float64]
     boxes: npt.NDArray[np.int32]
@@ -124,7 +125,6 @@ class RunningPiece:
         """What was seen, once the last frame of the piece has passed."""
         self._crops.finish()
         rows, info = self._rows, self._passing.source.info
-        points, boxes = len(self._layout), np.zeros((0, 3, 4), np.int32)
         if not rows:
             return no_result(self.piece, self._passing, self._layout)
         valid = np.stack([row.landmarks.valid for row in rows])
@@ -148,12 +148,15 @@ class RunningPiece:
                 self._damage, self._passing, self.piece, [row.time_s for row in rows]
             ),
         }
+        points = np.stack([row.landmarks.points for row in rows])
+        z = points[..., 2].copy()
+        points[..., 2] = [row.landmarks.confidence for row in rows]
         return PieceResult(
-            np.stack([row.landmarks.points for row in rows]).reshape(-1, points, 3),
-            np.stack([row.landmarks.confidence for row in rows]),
+            points,
+            z,
             valid,
             np.array([row.time_s for row in rows]),
-            np.stack([row.boxes for row in rows]).astype(boxes.dtype),
+            np.stack([row.boxes for row in rows]).astype(np.int32),
             np.stack([row.sources for row in rows]),
             facts,
         )

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from slt_cli.pipelines.extraction.pieces import Piece
 from slt_cli.pipelines.extraction.running import PieceResult
-from slt_cli.storage.atomic import stage_arrays
+from slt_cli.storage.atomic import stage_arrays, stage_bytes
 from slt_cli.video.decode import DamageReport
 
-_ARRAYS = ("points", "confidence", "valid", "time_s", "boxes", "sources")
+_ARRAYS = ("keypoints", "z", "valid", "time_s", "boxes", "sources")
+_FACTS = "facts.json"
 
 
 class Stage:
@@ -35,29 +36,29 @@ class Stage:
         """Keep the arrays and facts of a piece."""
         facts = {**result.facts, "damage": vars(result.facts["damage"])}
         arrays = {name: getattr(result, name) for name in _ARRAYS}
-        path = self.folder(piece.clip.video_id) / f"{piece.number:04d}.npz"
-        stage_arrays(path, {**arrays, "facts": np.array(json.dumps(facts))})
+        folder = self.folder(piece.clip.video_id) / f"{piece.number:04d}"
+        stage_arrays(folder, arrays)
+        stage_bytes(folder / _FACTS, json.dumps(facts).encode())
 
     def stored(self, video_id: str, total: int) -> list[StoredPiece]:
         """The pieces of a clip in order."""
         folder = self.folder(video_id)
-        return [StoredPiece(folder / f"{number:04d}.npz") for number in range(total)]
+        return [StoredPiece(folder / f"{number:04d}") for number in range(total)]
 
 
 class StoredPiece:
-    """A piece in the stage; its arrays are read one at a time, when they are asked for."""
+    """A piece in the stage; its arrays stay on disk until their numbers are asked for."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        with np.load(path, allow_pickle=False) as archive:
-            facts = json.loads(str(archive["facts"]))
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        facts = json.loads((folder / _FACTS).read_bytes())
         self.facts: dict[str, Any] = {**facts, "damage": DamageReport(**facts["damage"])}
 
     def array(self, name: str) -> npt.NDArray[Any]:
         """One array of the piece, by its name in `PieceResult`."""
-        with np.load(self.path, allow_pickle=False) as archive:
-            array: npt.NDArray[Any] = archive[name]
-            return array
+        path = self._folder / f"{name}.npy"
+        array: npt.NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
 
 
 class HeldPiece:
