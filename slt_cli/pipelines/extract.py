@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -296,7 +296,9 @@ class _Run:
         pieces = self._pieces[video_id]
         pieces[answer.number] = answer
         if len(pieces) == answer.total and video_id not in self.outcome.failed:
-            crew.next(CommitJob.of(answer, self._place, self._options))
+            worked_s = sum(piece.elapsed_s for piece in pieces.values())
+            whole = replace(answer, elapsed_s=worked_s)
+            crew.next(CommitJob.of(whole, self._place, self._options))
             del self._pieces[video_id]
 
     def _settle(self, video_id: str, answer: dict[str, Any] | SltError) -> None:

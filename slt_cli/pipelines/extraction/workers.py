@@ -8,7 +8,8 @@ import signal
 import time
 import traceback
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -115,7 +116,8 @@ class _Worker:
         self._process = context.Process(
             target=_serve, args=(theirs, options, self._cores), daemon=True
         )
-        self._process.start()
+        with _environment("MALLOC_ARENA_MAX", "1"):
+            self._process.start()
         theirs.close()
 
     def start(self, job: Job) -> None:
@@ -205,6 +207,22 @@ class _Line:
         if time.monotonic() >= self._next:
             self._next = time.monotonic() + _TICK_S
             self._connection.send(("frames", count))
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    """Let processes that start meanwhile find `value`, unless the user has chosen another.
+
+    Every estimator starts threads, and glibc gives threads heaps of their own that it does not take
+    back: with one heap a worker stays at the size of its first clip.
+    """
+    chosen = name in os.environ
+    os.environ.setdefault(name, value)
+    try:
+        yield
+    finally:
+        if not chosen:
+            del os.environ[name]
 
 
 def share_of_cores(number: int, workers: int) -> set[int]:
