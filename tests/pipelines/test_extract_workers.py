@@ -38,7 +38,7 @@ class Strange(Job):
                 say.frames(1)
                 time.sleep(1.1)
                 say.frames(7)
-            say.answer(name, {"pid": os.getpid()})
+            say.answer(name, {"pid": os.getpid(), "heaps": os.environ.get("MALLOC_ARENA_MAX")})
 
     def retry(self, settled: object) -> Job | None:
         left = [name for name in self.video_ids if name not in settled][1:]  # type: ignore[operator]
@@ -78,6 +78,20 @@ def test_crash_hang_and_bug_each_cost_one_job(
     assert capfd.readouterr() == ("", "")
     assert options.log_path is not None
     assert b"native noise" in options.log_path.read_bytes()
+
+
+def test_a_worker_has_one_heap_unless_the_user_chose_otherwise(
+    options: ExtractOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MALLOC_ARENA_MAX", raising=False)
+    ((_, answer),) = run(Crew(1), strange(options, "fine"))
+    assert isinstance(answer, dict)
+    assert answer["heaps"] == "1"
+    assert "MALLOC_ARENA_MAX" not in os.environ
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "4")
+    ((_, answer),) = run(Crew(1), strange(options, "fine"))
+    assert isinstance(answer, dict)
+    assert answer["heaps"] == "4"
 
 
 def test_clips_around_a_crash_in_one_video_are_kept(options: ExtractOptions) -> None:
