@@ -139,8 +139,11 @@ class Merged:
     def pose(self) -> npt.NDArray[np.float32]:
         """The signing-space pose (T, 3 * L), from the body's points alone."""
         count = max(self.layout.component("POSE")) + 1
-        points = np.concatenate([piece.array("keypoints")[:, :count] for piece in self.pieces])
-        valid = np.concatenate([piece.array("valid")[:, :count] for piece in self.pieces])
+        # Copies, so that of a long clip one piece at a time is in memory.
+        points = np.concatenate(
+            [piece.array("keypoints")[:, :count].copy() for piece in self.pieces]
+        )
+        valid = np.concatenate([piece.array("valid")[:, :count].copy() for piece in self.pieces])
         return signing_space_v1(points, valid, self.layout, self.options.pose_points)
 
     def record(self) -> Record:
