@@ -32,7 +32,7 @@ def analyse(
     """
     opened = ExitStack()
     with opened:
-        source = opened.enter_context(_open(video, pieces, options))
+        source = _open(video, pieces, options, opened)
         passing = Pass(source, options)
         crops = opened.enter_context(Background())
         waiting, running = deque(pieces), list[RunningPiece]()
@@ -68,7 +68,9 @@ def analyse(
             yield piece, no_result(piece, passing)
 
 
-def _open(video: Path, pieces: Sequence[Piece], options: ExtractOptions) -> FrameSource:
+def _open(
+    video: Path, pieces: Sequence[Piece], options: ExtractOptions, opened: ExitStack
+) -> FrameSource:
     """The video from the first piece's start to the last one's end, thinned as the options say."""
     starts = [piece.decode_from_s for piece in pieces]
     ends = [piece.end_s for piece in pieces]
@@ -76,16 +78,24 @@ def _open(video: Path, pieces: Sequence[Piece], options: ExtractOptions) -> Fram
         None if None in starts else min(s for s in starts if s is not None),
         None if None in ends else max(e for e in ends if e is not None),
     )
-    wanted: list[Callable[[float], bool]] = []
     resampling = Resampling(options.fps, options.fps_limit, options.stride)
-
-    def keep(time_s: float) -> bool:
-        if not wanted:
-            wanted.append(resampling.selector(source.info.fps))
-        return wanted[0](time_s) and any(piece.covers(time_s) for piece in pieces)
-
-    source = open_source(video, span=span, frames_fps=options.frames_fps, keep=keep)
+    choice = _Choice(pieces)
+    source = opened.enter_context(
+        open_source(video, span=span, frames_fps=options.frames_fps, keep=choice)
+    )
+    choice.wanted = resampling.selector(source.info.fps)
     return source
+
+
+class _Choice:
+    """Whether a frame is wanted. Holds no source: in a cycle, a decoder's buffers would live on."""
+
+    def __init__(self, pieces: Sequence[Piece]) -> None:
+        self._pieces = pieces
+        self.wanted: Callable[[float], bool]
+
+    def __call__(self, time_s: float) -> bool:
+        return self.wanted(time_s) and any(piece.covers(time_s) for piece in self._pieces)
 
 
 def _finished(
