@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from av.sidedata.sidedata import SideDataContainer
 from av.video.frame import VideoFrame
 
 _SQUARE = Fraction(1)
@@ -54,7 +55,9 @@ def quarter_turns(frame: VideoFrame) -> int:
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, int, int, int]:
     """a, b, c, d with which the pixel (x, y) is shown at (ax + cy, bx + dy)."""
-    data: Any = frame.side_data.get("DISPLAYMATRIX")
+    # Not frame.side_data: the frame would keep it and it keeps the frame, a cycle that holds the
+    # decoder's pictures until the garbage collector comes by.
+    data: Any = SideDataContainer(frame).get("DISPLAYMATRIX")
     if data is None:
         return (1, 0, 0, 1)
     values = np.frombuffer(bytes(data), np.int32)

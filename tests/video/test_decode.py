@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -174,3 +175,25 @@ def test_real_clips_are_whole_and_start_when_they_start(real_data: Path) -> None
         assert len(frames) == reader.info.num_frames == count
         assert not reader.damage.is_damaged
         assert frames[0].time_s == (0.08 if name == "asl_house" else 0.0)
+
+
+@pytest.mark.parametrize("frames", [None, 7])
+def test_nothing_of_a_read_video_waits_for_the_garbage_collector(
+    tmp_path: Path, frames: int | None
+) -> None:
+    path = turn(write_video(tmp_path / "a.mp4"))
+
+    def read_some() -> None:
+        with VideoReader(path, span=(0.5, None)) as reader:
+            for frame in reader:
+                if frame.index == frames:
+                    break
+
+    read_some()
+    gc.collect()
+    gc.disable()
+    try:
+        read_some()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -259,9 +258,6 @@ def _serve(connection: Connection[Any, Any], options: ExtractOptions, cores: set
             traceback.print_exc()
             error = SltError(f"{type(unknown).__name__}: {unknown}", where=str(job.path))
         connection.send(("done", error))
-        # A decoder's buffers hang on a few Python objects that refer to each other; Python would
-        # let a gigabyte of them gather before it looks.
-        gc.collect()
 
 
 def _noise_to(log_path: Path | None) -> None:
