@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -35,8 +35,21 @@ class DataSettings(Section):
     val_batch_size: int = setting(16, "clips per validation batch", ge=1, le=4096)
     num_workers: int = setting(0, "data-loading processes; 0 loads in the main one", ge=0, le=64)
     max_target_length: int = setting(64, "longest target text in tokens", ge=4, le=1024)
+    tokenizer: str | None = setting(
+        None, "name or folder of a Hugging Face tokenizer; trained on the texts when not given"
+    )
+    keypoint_normalization: Literal["signer", "published"] = setting(
+        "signer",
+        "signer: relative to the signer's shoulders; published: to the picture, as MSKA does",
+    )
+    pose_normalization: Literal["signing_space_v1", "signmusketeers"] = setting(
+        "signing_space_v1", "how pose points are placed: as stored, or as SignMusketeers does"
+    )
+    feature_cache: bool = setting(
+        False, "keep the features of frozen backbones in CORPUS/features instead of computing them"
+    )
     keypoint_interpolate_gap: int = setting(
-        0, "fill points that are missing for at most this many frames", ge=0, le=1000
+        12, "fill points that are missing for at most this many frames", ge=0, le=1000
     )
     keypoint_scale_range: Range = setting((0.9, 1.1), "random scale of the keypoints (min,max)")
     keypoint_rotate_range: Range = setting((-10.0, 10.0), "random rotation in degrees (min,max)")

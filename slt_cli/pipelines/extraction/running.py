@@ -24,6 +24,7 @@ from slt_cli.pipelines.extraction.background import Background
 from slt_cli.pipelines.extraction.options import ExtractOptions
 from slt_cli.pipelines.extraction.passing import Pass, damage_of, fraction
 from slt_cli.pipelines.extraction.pieces import Piece
+from slt_cli.pipelines.extraction.rows import SeenFrames
 from slt_cli.video.decode import Frame
 
 Crops = list[npt.NDArray[np.uint8]]
@@ -54,14 +55,6 @@ class PieceResult:
         return len(self.time_s)
 
 
-@dataclass(frozen=True)
-class _Row:
-    time_s: float
-    landmarks: FrameLandmarks
-    boxes: npt.NDArray[np.int32]
-    sources: npt.NDArray[np.uint8]
-
-
 class RunningPiece:
     """A piece while its frames come by, with an estimator of its own."""
 
@@ -78,7 +71,6 @@ class RunningPiece:
         self._options = options
         self._crops = crops
         self._keep_crops = keep_crops
-        self._rows: list[_Row] = []
         self._counts: Counter[str] = Counter()
         self._tracker: CropTracker | None = None
         self._damage = passing.before
@@ -89,6 +81,7 @@ class RunningPiece:
             )  # fmt: skip
             self._estimator = stack.enter_context(closing(estimator))
             self._layout = get_layout(estimator.layout)
+            self._seen = SeenFrames(len(self._layout))
             # Landmarks that come from a file are those of the whole picture.
             self._region = passing.region(piece) if estimator.sees_pixels else None
             self._people = PeopleCounter() if estimator.sees_pixels else None
@@ -112,24 +105,23 @@ class RunningPiece:
             return  # only to bring the tracker into step
         if self._people is not None and not frame.is_corrupt:
             self._people.look(frame.rgb, frame.time_s)
-        if not self._rows:
+        if not len(self._seen):
             self._damage = self._passing.before
-        row = _Row(frame.time_s, landmarks, boxes, sources)
         self._counts[f"hands_{hands}"] += 1
         self._counts["unusable_points"] += landmarks.unusable
         if self._options.crop_streams:
-            self._crops.submit(self._cut, frame.rgb, row, len(self._rows))
-        self._rows.append(row)
+            self._crops.submit(self._cut, frame.rgb, landmarks, boxes, sources, len(self._seen))
+        self._seen.add(frame.time_s, landmarks, boxes, sources)
 
     def result(self) -> PieceResult:
         """What was seen, once the last frame of the piece has passed."""
         self._crops.finish()
-        rows, info = self._rows, self._passing.source.info
-        if not rows:
+        seen, info = self._seen, self._passing.source.info
+        if not len(seen):
             return no_result(self.piece, self._passing, self._layout)
-        valid = np.stack([row.landmarks.valid for row in rows])
+        valid, time_s = seen.column("valid"), seen.column("time_s")
         facts = {
-            "frames": len(rows),
+            "frames": len(seen),
             "layout": self._layout.name,
             "estimator": {
                 "name": self._estimator.name,
@@ -144,21 +136,13 @@ class RunningPiece:
                 for name in _COMPONENTS
             },
             "people": self._people and {"most": self._people.most, "usual": self._people.usual},
-            "damage": damage_of(
-                self._damage, self._passing, self.piece, [row.time_s for row in rows]
-            ),
+            "damage": damage_of(self._damage, self._passing, self.piece, time_s.tolist()),
         }
-        points = np.stack([row.landmarks.points for row in rows])
+        points = seen.column("points")
         z = points[..., 2].copy()
-        points[..., 2] = [row.landmarks.confidence for row in rows]
+        points[..., 2] = seen.column("confidence")
         return PieceResult(
-            points,
-            z,
-            valid,
-            np.array([row.time_s for row in rows]),
-            np.stack([row.boxes for row in rows]).astype(np.int32),
-            np.stack([row.sources for row in rows]),
-            facts,
+            points, z, valid, time_s, seen.column("boxes"), seen.column("sources"), facts
         )
 
     def _landmarks(self, frame: Frame, size: tuple[int, int]) -> FrameLandmarks:
@@ -177,12 +161,19 @@ class RunningPiece:
             return _missing(self._layout)
         return found if region is None else from_region(found, region, size)
 
-    def _cut(self, rgb: npt.NDArray[np.uint8], row: _Row, index: int) -> None:
+    def _cut(
+        self,
+        rgb: npt.NDArray[np.uint8],
+        landmarks: FrameLandmarks,
+        boxes: npt.NDArray[np.int32],
+        sources: npt.NDArray[np.uint8],
+        index: int,
+    ) -> None:
         size = self._options.crop_size
-        crops: Crops = [cut_crop(rgb, box, size) for box in row.boxes]
+        crops: Crops = [cut_crop(rgb, box, size) for box in boxes]
         if self._options.face_privacy != "none":
             crops = hide_face(
-                crops, row.boxes, row.sources, row.landmarks, self._layout,
+                crops, boxes, sources, landmarks, self._layout,
                 (rgb.shape[1], rgb.shape[0]), self._options.face_privacy,
             )  # fmt: skip
         self._keep_crops(self.piece, index, crops)

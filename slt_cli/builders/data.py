@@ -1,0 +1,35 @@
+"""Datasets from settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slt_cli.corpus.paths import CorpusPaths
+from slt_cli.data.annotations import ClipRecord
+from slt_cli.data.augment import KeypointAugmentation
+from slt_cli.data.dataset import ClipDataset
+from slt_cli.data.tokenizer import TextTokenizer
+from slt_cli.settings.root import Settings
+
+
+def build_dataset(
+    settings: Settings,
+    corpus: CorpusPaths,
+    records: Sequence[ClipRecord],
+    tokenizer: TextTokenizer,
+    glosses: Sequence[str],
+    *,
+    augment: bool,
+) -> ClipDataset:
+    """The dataset of one split, augmented for training."""
+    data, model = settings.data, settings.model
+    return ClipDataset(
+        corpus, records, streams=model.streams, tokenizer=tokenizer, glosses=glosses,
+        sequence_length=model.sequence_length, image_size=model.image_size,
+        pose_landmarks=model.pose_landmarks, max_target_length=data.max_target_length,
+        augment=KeypointAugmentation(
+            scale=data.keypoint_scale_range, rotate=data.keypoint_rotate_range,
+            translate=data.keypoint_translate_range, resample=data.keypoint_resample_range,
+        ) if augment else None,
+        seed=settings.training.seed, interpolate_gap=data.keypoint_interpolate_gap,
+    )  # fmt: skip
