@@ -43,7 +43,7 @@ def _clip(
     count = len(layout)  # type: ignore[arg-type]
     resting = np.random.default_rng(7).uniform(0.3, 0.7, (count, 2))
     xy = resting + rng.normal(0, 0.003, (frames, count, 2))
-    hand = list(layout.streams["hand_right"])  # type: ignore[attr-defined]
+    hand = list(layout.component("RIGHT_HAND"))  # type: ignore[attr-defined]
     for part, word in zip(np.array_split(np.arange(frames), len(words)), words, strict=True):
         xy[np.ix_(part, hand[: 3 + 3 * int(word)])] += 0.15
     keypoints = np.concatenate([xy, np.ones((frames, count, 1))], axis=2).astype(np.float32)

@@ -89,7 +89,7 @@ def name_of(path: Path) -> str:
 
 
 def room_of(path: Path) -> str:
-    """`cli` for cli/app.py, `builders` for builders.py, "" for the package itself."""
+    """`cli` for cli/app.py, `errors` for errors.py, "" for the package itself."""
     first = path.relative_to(PACKAGE).parts[0]
     return first.removesuffix(".py").replace("__init__", "")
 
@@ -366,7 +366,7 @@ def test_the_arrows_have_no_circle():
 
 def test_the_top_of_the_house_holds_what_it_should():
     files = {path.name for path in PACKAGE.iterdir() if path.suffix == ".py"}
-    assert files == {"__init__.py", "__main__.py", "builders.py", "errors.py"}
+    assert files == {"__init__.py", "__main__.py", "errors.py"}
     assert not [path for path in source_files() if re.search(r"util|helper|_v\d|misc", path.stem)]
 
 

@@ -6,31 +6,48 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
+
 from slt_cli.builders.backbones import load_dinov2_backbone
+from slt_cli.builders.decoder import build_text_decoder
 from slt_cli.data.tokenizer import TextTokenizer
-from slt_cli.models.decoder import TextSeq2SeqDecoder, build_seq2seq
-from slt_cli.models.keypoints import KeypointEncoder
+from slt_cli.errors import UsageError
+from slt_cli.models.mapper import GlossEmbedding, GlossMLP
+from slt_cli.models.mska.encoder import MSKAEncoder, SgrOptions
 from slt_cli.models.multistream import MultiStreamEncoder
 from slt_cli.models.temporal import TemporalTransformer
 from slt_cli.models.translator import SltModel
 from slt_cli.models.vit import VisionTransformer
 from slt_cli.settings.model import ModelSettings
+from slt_cli.settings.root import Settings
 
 CROP_PARTS = ("face", "hand_left", "hand_right")
 
 
 @dataclass(frozen=True)
 class ModelShape:
-    """What the data decides about a model; stored in the checkpoint with the settings.
+    """What data and files decide about a model; stored in the checkpoint with the settings.
 
-    `num_points` maps keypoint parts to their points, `backbones` crop parts to the arguments of
-    their vision transformers.
+    `num_glosses` are those of the training split, `num_points` maps keypoint parts to their points,
+    `backbones` crop parts to the arguments of their vision transformers; `pose_dim` counts the
+    values of a pose.
     """
 
-    vocab_size: int
     num_glosses: int
     num_points: dict[str, int]
+    pose_dim: int
     backbones: dict[str, dict[str, Any]]
+
+
+def feature_length(settings: ModelSettings, frames: int) -> int:
+    """Features that the decoder reads for a clip of that many frames."""
+    crops = {"pose", *CROP_PARTS} & set(settings.streams)
+    return frames if crops else gloss_length(settings, frames)
+
+
+def gloss_length(settings: ModelSettings, frames: int) -> int:
+    """Steps of the gloss heads for a clip of that many frames."""
+    return -(-frames // MSKAEncoder.stride) if "keypoints" in settings.streams else frames
 
 
 def load_backbones(settings: ModelSettings) -> dict[str, VisionTransformer]:
@@ -43,46 +60,115 @@ def load_backbones(settings: ModelSettings) -> dict[str, VisionTransformer]:
 
 
 def build_model(
+    settings: Settings,
+    shape: ModelShape,
+    tokenizer: TextTokenizer,
+    *,
+    backbones: Mapping[str, VisionTransformer] | None = None,
+    decoder_config: Mapping[str, Any] | None = None,
+) -> SltModel:
+    """Build the translation model.
+
+    `backbones` bring weights, otherwise they are random; so is a text decoder that is rebuilt from
+    its `decoder_config`. Raises `UsageError` for settings that do not fit the data or each other:
+    fewer gloss classes than glosses, a decoder of another width, a part that nothing trains.
+    """
+    decoder = build_text_decoder(
+        settings.model, tokenizer,
+        max_source=feature_length(settings.model, settings.model.sequence_length),
+        max_target=settings.data.max_target_length, config=decoder_config,
+    )  # fmt: skip
+    return _joined(settings.model, shape, decoder, backbones)
+
+
+def _joined(
     settings: ModelSettings,
     shape: ModelShape,
-    *,
-    max_target_length: int,
-    backbones: Mapping[str, VisionTransformer] | None = None,
+    decoder: nn.Module,
+    backbones: Mapping[str, VisionTransformer] | None,
 ) -> SltModel:
-    """Build the translation model; `backbones` bring weights, otherwise they are random."""
-    vits = backbones or {p: VisionTransformer(**config) for p, config in shape.backbones.items()}
-    encoder = MultiStreamEncoder(
-        keypoints=_keypoint_encoder(settings, shape),
-        backbones={f"crops_{part}": vit for part, vit in vits.items()},
-        frozen=frozenset(
-            f"crops_{part}" for part in vits if getattr(settings, f"freeze_{part}_backbone")
-        ),
-        pose_points=settings.pose_landmarks if "pose" in settings.streams else 0,
-        projector_dim=settings.projector_dim,
-        temporal=TemporalTransformer(
-            width=settings.d_model, layers=settings.temporal_layers,
-            heads=settings.temporal_heads, dropout=settings.temporal_dropout,
-        ),
-        d_model=settings.d_model,
-    )  # fmt: skip
-    decoder = build_seq2seq(
-        family=settings.decoder_model, vocab_size=shape.vocab_size, d_model=settings.d_model,
-        layers=settings.decoder_layers, heads=settings.decoder_heads,
-        dropout=settings.decoder_dropout, max_source=settings.sequence_length,
-        max_target=max_target_length, pad_id=TextTokenizer.pad_id, bos_id=TextTokenizer.bos_id,
-        eos_id=TextTokenizer.eos_id,
-    )  # fmt: skip
+    classes = _gloss_classes(settings, shape)
+    mska = _mska(settings, shape, classes)
+    encoder = _multistream(settings, shape, backbones)
+    reads_keypoints = encoder is None or settings.mska_gloss_fusion != "none"
+    if mska is not None and not reads_keypoints and not classes:
+        raise UsageError(
+            "nothing trains the keypoints: the decoder does not read them and there are no glosses",
+            where="model.mska_gloss_fusion", hint="--mska-gloss-fusion add",
+        )  # fmt: skip
+    mapper = _mapper(settings, mska, classes) if mska is not None and reads_keypoints else None
     return SltModel(
-        encoder=encoder, decoder=TextSeq2SeqDecoder(decoder), d_model=settings.d_model,
-        num_glosses=shape.num_glosses, fuse_glosses=settings.mska_gloss_fusion == "add",
+        mska=mska, mapper=mapper, encoder=encoder, decoder=decoder,
+        fusion=settings.mska_gloss_fusion, num_classes=classes,
     )  # fmt: skip
 
 
-def _keypoint_encoder(settings: ModelSettings, shape: ModelShape) -> KeypointEncoder | None:
+def _gloss_classes(settings: ModelSettings, shape: ModelShape) -> int:
+    """Classes of the gloss heads with the blank; 0 without glosses."""
+    needed = shape.num_glosses + 1 if shape.num_glosses else 0
+    if settings.mska_ctc_vocab is None or not needed:
+        return needed
+    if settings.mska_ctc_vocab < needed:
+        raise UsageError(
+            f"{shape.num_glosses} glosses and the blank need {needed} classes, not "
+            f"{settings.mska_ctc_vocab}",
+            where="model.mska_ctc_vocab", hint=f"--mska-ctc-vocab {needed}, or leave it out",
+        )  # fmt: skip
+    return settings.mska_ctc_vocab
+
+
+def _mska(settings: ModelSettings, shape: ModelShape, classes: int) -> MSKAEncoder | None:
     if "keypoints" not in settings.streams:
         return None
-    return KeypointEncoder(
-        num_points=shape.num_points, channels=3, width=settings.projector_dim,
-        heads=settings.mska_heads, blocks=settings.mska_temporal_blocks,
-        kernel=settings.mska_temporal_kernel, dropout=settings.mska_dropout,
+    sgr = SgrOptions(
+        activation=settings.mska_sgr_activation, mix=settings.mska_sgr_mix,
+        shared=settings.mska_sgr_shared,
+    )  # fmt: skip
+    return MSKAEncoder(
+        num_points=shape.num_points, num_classes=classes, input_dim=settings.mska_input_dim,
+        width=settings.mska_width, blocks=settings.mska_temporal_blocks,
+        stream_heads=settings.mska_stream_heads, heads=settings.mska_heads,
+        kernel=settings.mska_temporal_kernel, dilation=settings.mska_temporal_dilation,
+        ff_multiplier=settings.mska_ff_multiplier, dropout=settings.mska_dropout,
+        negative_slope=settings.leaky_relu_negative_slope,
+        masked=settings.mska_mode == "masked", sgr=sgr if settings.mska_use_sgr else None,
+    )  # fmt: skip
+
+
+def _mapper(settings: ModelSettings, mska: MSKAEncoder, classes: int) -> GlossMLP | GlossEmbedding:
+    if settings.mska_gloss_mapper == "probabilities":
+        if not classes:
+            raise UsageError(
+                "there are no gloss probabilities to map: the training clips have no glosses",
+                where="model.mska_gloss_mapper", hint="--mska-gloss-mapper features",
+            )  # fmt: skip
+        return GlossEmbedding(num_classes=classes, out_dim=settings.d_model)
+    hidden = [settings.mska_gloss_hidden_dim or settings.d_model]
+    if settings.mska_gloss_second_hidden_dim:
+        hidden.append(settings.mska_gloss_second_hidden_dim)
+    return GlossMLP(
+        in_dim=mska.gloss_dim, out_dim=settings.d_model, hidden=hidden,
+        activation=settings.mska_gloss_activation,
+        negative_slope=settings.leaky_relu_negative_slope, dropout=settings.mska_gloss_dropout,
+    )  # fmt: skip
+
+
+def _multistream(
+    settings: ModelSettings,
+    shape: ModelShape,
+    backbones: Mapping[str, VisionTransformer] | None,
+) -> MultiStreamEncoder | None:
+    vits = backbones or {p: VisionTransformer(**config) for p, config in shape.backbones.items()}
+    if not vits and "pose" not in settings.streams:
+        return None
+    temporal = TemporalTransformer(
+        width=settings.d_model, layers=settings.temporal_layers,
+        heads=settings.temporal_heads, dropout=settings.temporal_dropout,
+    ) if settings.temporal_layers else None  # fmt: skip
+    return MultiStreamEncoder(
+        backbones=vits,
+        frozen=frozenset(p for p in vits if getattr(settings, f"freeze_{p}_backbone")),
+        pose_dim=shape.pose_dim, projector_dim=settings.projector_dim,
+        pose_projector_dim=settings.pose_projector_dim, d_model=settings.d_model,
+        temporal=temporal,
     )  # fmt: skip

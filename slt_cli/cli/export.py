@@ -1,4 +1,4 @@
-"""`slt export`: models that run without torch, and landmarks for other tools."""
+"""`slt export`: models that run without torch, their streams, and landmarks for other tools."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from slt_cli.pipelines.result import Result
 def register(app: typer.Typer) -> None:
     """Add the command group to `app`."""
     group = typer.Typer(
-        help="Export a trained run, or the landmarks of a corpus.", no_args_is_help=True
+        help="Export a trained run, a stream of it, or the landmarks of a corpus.",
+        no_args_is_help=True,
     )
     app.add_typer(group, name="export")
 
@@ -22,6 +23,12 @@ def register(app: typer.Typer) -> None:
     def _group() -> None:
         pass
 
+    _add_onnx(group)
+    _add_backbone(group)
+    _add_pose(group)
+
+
+def _add_onnx(group: typer.Typer) -> None:
     @settings_command(group, "onnx", "export", *CORPUS_PATHS)
     def onnx(
         call: Call,
@@ -42,6 +49,41 @@ def register(app: typer.Typer) -> None:
             return plan_export(run, call.loaded)
         return run_export(run, call.settings, call.report)
 
+
+def _add_backbone(group: typer.Typer) -> None:
+    @settings_command(group, "backbone", "export.output", "export.overwrite")
+    def backbone(
+        call: Call,
+        stream: Annotated[
+            str,
+            typer.Option(
+                "--stream",
+                metavar="STREAM",
+                help="face, hand_left, hand_right, body: the keypoint stack; "
+                "crops_face, crops_hand_left, crops_hand_right: the image backbone.",
+            ),
+        ],
+        run: Annotated[
+            Path | None,
+            typer.Argument(
+                metavar="RUN", help="Run folder or checkpoint; the newest run if omitted."
+            ),
+        ] = None,
+    ) -> Result:
+        """Write the weights of one stream to a file that another run can start from.
+
+        slt export backbone work_dirs/keypoints-small --stream hand_right -o hand.pt
+
+        slt train --mska-hand-state hand.pt starts both hands from it.
+        """
+        from slt_cli.pipelines.export_backbone import plan_export_backbone, run_export_backbone
+
+        if call.dry_run:
+            return plan_export_backbone(run, stream, call.loaded)
+        return run_export_backbone(run, stream, call.settings.export, call.report)
+
+
+def _add_pose(group: typer.Typer) -> None:
     @settings_command(group, "pose", "export.output", "export.overwrite")
     def pose(
         call: Call,

@@ -8,17 +8,24 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from slt_cli.landmarks.normalise import PUBLISHED, SIGNER, standing
+
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class KeypointAugmentation:
-    """Uniform ranges: scale factor, rotation in degrees, shift in shoulder widths, speed factor."""
+    """Uniform ranges: scale factor, rotation in degrees, shift, speed factor.
+
+    Shifts are in the unit of the keypoints: shoulder widths, or half pictures when `kind` is
+    `published`. Positive angles turn clockwise as one sees the picture.
+    """
 
     scale: Range
     rotate: Range
     translate: Range
     resample: Range
+    kind: str = SIGNER
 
     def frame_index(self, num_frames: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Frames to read so that the clip runs at a random speed; the first and last stay."""
@@ -28,19 +35,23 @@ class KeypointAugmentation:
     def points(
         self, streams: Mapping[str, npt.NDArray[np.float32]], rng: np.random.Generator
     ) -> dict[str, npt.NDArray[np.float32]]:
-        """One scale, rotation and shift for the whole clip; only the body is shifted.
+        """One scale, rotation and shift for the whole clip, about the origin.
+
+        Only points that stand in the signer's space or the picture are shifted: those relative to a
+        wrist or the nose stay when the signer moves.
 
         Args:
-            streams: part -> (T, V, C) with x, y first; hands and face are relative to the wrist
-                and nose, so a shift of the signer does not move them.
+            streams: part -> (T, V, C) with x, y first.
         """
         scale = rng.uniform(*self.scale)
         angle = np.deg2rad(rng.uniform(*self.rotate))
         shift = rng.uniform(*self.translate, size=2)
-        turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        sine = np.sin(angle) * (-1 if self.kind == PUBLISHED else 1)  # there y points up
+        turn = scale * np.array([[np.cos(angle), -sine], [sine, np.cos(angle)]])
         out = {}
         for name, points in streams.items():
             moved = points.copy()
-            moved[..., :2] = points[..., :2] @ turn.T + (shift if name == "body" else 0.0)
+            moved[..., :2] = points[..., :2] @ turn.T
+            moved[:, standing(name, self.kind), :2] += shift
             out[name] = moved.astype(np.float32)
         return out

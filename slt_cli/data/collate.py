@@ -14,11 +14,17 @@ IGNORE_LABEL = -100
 
 
 def collate(samples: Sequence[ClipSample]) -> Batch:
-    """Pad with zeros and False at the end; the masks say what is real."""
+    """Pad at the end; the masks say what is real.
+
+    Keypoints repeat their last frame, as the published MSKA does; the rest is zeros and False.
+    """
     names = samples[0].streams
     return Batch(
         video_ids=[sample.video_id for sample in samples],
-        streams={name: _pad([sample.streams[name] for sample in samples]) for name in names},
+        streams={
+            name: _pad([s.streams[name] for s in samples], repeat=name.startswith("keypoints_"))
+            for name in names
+        },
         valid={name: _pad([sample.valid[name] for sample in samples]) for name in names},
         frame_valid=_pad([np.ones(sample.num_frames, bool) for sample in samples]),
         labels=_pad_lists([sample.labels for sample in samples], IGNORE_LABEL),
@@ -28,11 +34,13 @@ def collate(samples: Sequence[ClipSample]) -> Batch:
     )
 
 
-def _pad(arrays: Sequence[np.ndarray]) -> Tensor:
+def _pad(arrays: Sequence[np.ndarray], repeat: bool = False) -> Tensor:
     longest = max(len(array) for array in arrays)
     out = np.zeros((len(arrays), longest, *arrays[0].shape[1:]), arrays[0].dtype)
     for row, array in zip(out, arrays, strict=True):
         row[: len(array)] = array
+        if repeat and len(array):
+            row[len(array) :] = array[-1]
     return torch.from_numpy(out)
 
 

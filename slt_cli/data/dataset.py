@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,10 @@ from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.data.annotations import ClipRecord
 from slt_cli.data.augment import KeypointAugmentation
 from slt_cli.data.crops import CROP_FOLDERS, read_crops
-from slt_cli.data.points import keypoint_streams, pose_stream
+from slt_cli.data.feature_cache import FeatureCache
+from slt_cli.data.inputs import ModelInputs
 from slt_cli.data.sample import ClipSample
 from slt_cli.data.sampler import Item
-from slt_cli.data.thin import thin_by_time
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import InputError
 
@@ -45,9 +45,8 @@ class _Clip:
 class ClipDataset(Dataset[ClipSample]):
     """Samples by (epoch, index): the epoch decides the augmentation, so workers change nothing.
 
-    `streams` are `keypoints`, `pose`, `face`, `hand_left`, `hand_right`. Without `augment` the
-    samples are always the same. Crops may lie loose or packed in shards. Keypoints that are missing
-    for at most `interpolate_gap` frames are interpolated and count as valid.
+    Without `augment` the samples are always the same. Crops may lie loose or packed in shards; for
+    the parts in `features` the features of their frozen backbones are given in place of them.
 
     Raises `InputError` for a damaged shard when crops are among the streams.
     """
@@ -57,30 +56,23 @@ class ClipDataset(Dataset[ClipSample]):
         corpus: CorpusPaths,
         records: Sequence[ClipRecord],
         *,
-        streams: Sequence[str],
+        inputs: ModelInputs,
         tokenizer: TextTokenizer,
         glosses: Sequence[str],
-        sequence_length: int,
-        image_size: int,
-        pose_landmarks: int,
         max_target_length: int,
         augment: KeypointAugmentation | None,
         seed: int,
-        interpolate_gap: int = 0,
     ) -> None:
         self.corpus = corpus
         self.records = list(records)
-        self.streams = tuple(streams)
+        self.inputs = inputs
         self.tokenizer = tokenizer
         self.gloss_ids = {gloss: i + 1 for i, gloss in enumerate(glosses)}
-        self.sequence_length = sequence_length
-        self.image_size = image_size
-        self.pose_landmarks = pose_landmarks
         self.max_target_length = max_target_length
         self.augment = augment
         self.seed = seed
-        self.interpolate_gap = interpolate_gap
-        self._crops = CropStore(corpus) if set(CROP_FOLDERS) & set(self.streams) else None
+        self.features: Mapping[str, FeatureCache] = {}
+        self._crops = CropStore(corpus) if set(CROP_FOLDERS) & set(inputs.streams) else None
         self._cache: OrderedDict[str, _Clip] = OrderedDict()
         self._cache_bytes = 0
 
@@ -98,10 +90,8 @@ class ClipDataset(Dataset[ClipSample]):
         if self.augment is not None:
             streams |= self._augmented(streams, rng)
         for part in CROP_FOLDERS:
-            if self._crops is not None and part in self.streams:
-                streams[f"crops_{part}"] = read_crops(
-                    self._crops, record.video_id, part, frames, self.image_size
-                )
+            if self._crops is not None and part in self.inputs.streams:
+                streams[f"crops_{part}"] = self._crop_stream(record.video_id, part, frames)
                 valid[f"crops_{part}"] = (
                     clip.crop_source[list(CROP_FOLDERS).index(part), frames] > 0
                 )
@@ -111,11 +101,19 @@ class ClipDataset(Dataset[ClipSample]):
             [self.gloss_ids[g] for g in record.glosses if g in self.gloss_ids],
         )  # fmt: skip
 
+    def _crop_stream(
+        self, video_id: str, part: str, frames: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Crops (T, 3, H, W), or what a frozen backbone makes of them (T, D)."""
+        if part in self.features:
+            return self.features[part].read(video_id)[frames]
+        assert self._crops is not None
+        return read_crops(self._crops, video_id, part, frames, self.inputs.image_size)
+
     def lengths(self) -> list[int]:
         """Frames of every clip after thinning, for batches of similar length."""
         return [
-            min(len(self._clip(record.video_id).time_s), self.sequence_length)
-            for record in self.records
+            len(self.inputs.frames(self._clip(record.video_id).time_s)) for record in self.records
         ]
 
     def num_points(self) -> dict[str, int]:
@@ -127,6 +125,10 @@ class ClipDataset(Dataset[ClipSample]):
             for name, points in clip.points.items()
             if name.startswith(prefix)
         }
+
+    def pose_dim(self) -> int:
+        """Values of the pose in one frame; 0 when it is not read."""
+        return self.inputs.pose_dim
 
     def landmarks(self) -> dict[str, Any]:
         """Layout and estimator of the clips. Raises `InputError` when they differ between clips."""
@@ -145,11 +147,11 @@ class ClipDataset(Dataset[ClipSample]):
     def _frames(
         self, time_s: npt.NDArray[np.float64], rng: np.random.Generator
     ) -> npt.NDArray[np.int64]:
-        kept = thin_by_time(time_s, self.sequence_length)
+        kept = self.inputs.frames(time_s)
         if self.augment is None:
             return kept
         played = kept[self.augment.frame_index(len(kept), rng)]
-        return played[thin_by_time(np.arange(len(played), dtype=float), self.sequence_length)]
+        return played[self.inputs.frames(np.arange(len(played), dtype=float))]
 
     def _augmented(
         self, streams: dict[str, npt.NDArray[np.float32]], rng: np.random.Generator
@@ -173,9 +175,6 @@ class ClipDataset(Dataset[ClipSample]):
 
     def _load(self, video_id: str) -> _Clip:
         stored = load_clip_keypoints(self.corpus.keypoints(video_id))
-        points, valid = keypoint_streams(stored, self.streams, self.interpolate_gap)
-        if "pose" in self.streams:
-            pose = pose_stream(load_pose(self.corpus.pose(video_id)), self.pose_landmarks)
-            points, valid = points | pose[0], valid | pose[1]
+        points, valid = self.inputs.points(stored, lambda: load_pose(self.corpus.pose(video_id)))
         landmarks = {"layout": stored.layout, **stored.estimator}
         return _Clip(points, valid, stored.time_s, stored.crop_source, landmarks)

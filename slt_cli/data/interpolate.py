@@ -14,22 +14,26 @@ def fill_gaps(clip: ClipKeypoints, longest: int) -> ClipKeypoints:
     """Fill points that are missing for at most `longest` frames between two that show them.
 
     Each point goes in a straight line, at even speed in time, from where it was last seen to where
-    it is seen next; confidence and depth change likewise. Filled points are valid in the result.
+    it is seen next; confidence and depth change likewise, so a filled point counts for as much as
+    the sightings around it. Filled points are valid in the result.
     Longer gaps, and those at either end of the clip, stay as they are.
     """
     if longest <= 0:
         return clip
-    before, after = _neighbours(clip.valid)
-    fill = ~clip.valid & (before >= 0) & (after < len(clip)) & (after - before - 1 <= longest)
-    frames, points = np.nonzero(fill)
+    holed = np.flatnonzero(~clip.valid.all(axis=0))  # few points of a face mesh ever are
+    before, after = _neighbours(clip.valid[:, holed])
+    fill = (before >= 0) & (after < len(clip)) & (after > before)
+    fill &= after - before - 1 <= longest
+    frames, columns = np.nonzero(fill)
     if not len(frames):
         return clip
-    start, end = before[fill], after[fill]
+    start, end, points = before[fill], after[fill], holed[columns]
     weight = _weight(clip.time_s, frames, start, end)
-    keypoints, z = clip.keypoints.copy(), clip.z.copy()
+    keypoints, z, valid = clip.keypoints.copy(), clip.z.copy(), clip.valid.copy()
     for array, share in ((keypoints, weight[:, None]), (z, weight)):
         array[frames, points] = array[start, points] * (1 - share) + array[end, points] * share
-    return replace(clip, keypoints=keypoints, z=z, valid=clip.valid | fill)
+    valid[frames, points] = True
+    return replace(clip, keypoints=keypoints, z=z, valid=valid)
 
 
 def _neighbours(

@@ -14,8 +14,9 @@ from torch import Tensor
 class ClipSample:
     """One clip as arrays. Stream names: `keypoints_<part>`, `pose`, `crops_<part>`.
 
-    `streams[name]` is (T, V, C) for points and (T, 3, H, W) for crops; `valid[name]` is (T, V) or
-    (T,). `labels` are token ids with the end token, `glosses` gloss ids from 1.
+    `streams[name]` is (T, V, C) for points, with C = 3 (x, y, confidence) or 2 (x, y), and
+    (T, 3, H, W) for crops; `valid[name]` is (T, V) or (T,). `labels` are token ids with the end
+    token, `glosses` gloss ids from 1.
     """
 
     video_id: str

@@ -1,9 +1,22 @@
-"""Which frames of a long clip are kept."""
+"""Which frames of a clip are read."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
+_STRIDE = 4  # frames that the published network makes one of
+
+
+def central_frames(num_frames: int, limit: int) -> npt.NDArray[np.int64]:
+    """The central `limit` frames, cut at the end to a multiple of 4: what MSKA evaluates.
+
+    The published limit is 400. Fewer than 4 frames stay as they are.
+    """
+    length = min(num_frames, limit)
+    if length >= _STRIDE:
+        length -= length % _STRIDE
+    return np.arange(length) + max(0, num_frames - limit) // 2
 
 
 def thin_by_time(time_s: npt.NDArray[np.floating], limit: int) -> npt.NDArray[np.int64]:

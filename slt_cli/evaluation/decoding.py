@@ -10,7 +10,7 @@ import torch
 
 from slt_cli.data.sample import Batch
 from slt_cli.data.tokenizer import TextTokenizer
-from slt_cli.models.translator import SltModel
+from slt_cli.models.translator import SltModel, gloss_scores
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,11 @@ def translate_batch(
 ) -> list[Hypothesis]:
     """Translate one batch; `search` as in `TextSeq2SeqDecoder.generate`."""
     encoding = model.encode(batch.streams, batch.valid, batch.frame_valid)
-    tokens = model.decoder.generate(encoding.features, batch.frame_valid, **search).tolist()
+    tokens = model.decoder.generate(encoding.features, encoding.valid, **search).tolist()
     recognised = [""] * len(tokens)
-    if encoding.gloss_logits is not None:
-        best = encoding.gloss_logits.argmax(-1).tolist()
-        lengths = batch.frame_valid.sum(1).tolist()
+    if encoding.glosses is not None:
+        best = gloss_scores(encoding.glosses).argmax(-1).tolist()
+        lengths = encoding.glosses.valid.sum(1).tolist()
         recognised = [
             gloss_text(greedy_ctc(path[:n]), glosses) for path, n in zip(best, lengths, strict=True)
         ]

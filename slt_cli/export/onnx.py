@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from slt_cli.errors import MissingAsset, VerificationError
 from slt_cli.export.preprocess import Preprocess
-from slt_cli.models.translator import SltModel
+from slt_cli.models.decoder import Memory
+from slt_cli.models.translator import SltModel, gloss_scores
 from slt_cli.models.vit import VisionTransformer
 
 ENCODER, DECODER = "encoder.onnx", "decoder.onnx"
@@ -34,10 +35,16 @@ class EncoderGraph(nn.Module):
     def forward(
         self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor], frame_valid: Tensor
     ) -> tuple[Tensor, ...]:
-        """Shapes as in `MultiStreamEncoder.forward` -> (B, T, D) memory[, (B, T, G) logits]."""
+        """Shapes as in `SltModel.encode` -> tensors named as in `encoder_outputs`.
+
+        (B, S, D) memory and (B, S) mask; with gloss heads their scores (B, T', G) and mask (B, T').
+        """
         encoding = self.model.encode(streams, valid, frame_valid)
-        memory = self.model.decoder.encode(encoding.features, frame_valid)
-        return (memory,) if encoding.gloss_logits is None else (memory, encoding.gloss_logits)
+        memory = self.model.decoder.encode(encoding.features, encoding.valid)
+        outputs = (memory.hidden, memory.valid)
+        if encoding.glosses is None:
+            return outputs
+        return (*outputs, gloss_scores(encoding.glosses), encoding.glosses.valid)
 
 
 class DecoderGraph(nn.Module):
@@ -47,9 +54,15 @@ class DecoderGraph(nn.Module):
         super().__init__()
         self.decoder = model.decoder
 
-    def forward(self, tokens: Tensor, memory: Tensor, frame_valid: Tensor) -> Tensor:
-        """(B, L) int64, (B, T, D), (B, T) bool -> (B, vocabulary)."""
-        return self.decoder.decode(tokens, memory, frame_valid)[:, -1]
+    def forward(self, tokens: Tensor, memory: Tensor, memory_valid: Tensor) -> Tensor:
+        """(B, L) int64, (B, S, D), (B, S) bool -> (B, vocabulary)."""
+        return self.decoder.decode(tokens, Memory(memory, memory_valid))[:, -1]
+
+
+def encoder_outputs(model: SltModel) -> list[str]:
+    """Names of what the encoder's graph gives."""
+    names = ["memory", "memory_valid", "gloss_scores", "gloss_valid"]
+    return names if model.num_classes else names[:2]
 
 
 def export_onnx(model: SltModel, preprocess: Preprocess, folder: Path, *, opset: int) -> None:
@@ -62,21 +75,21 @@ def export_onnx(model: SltModel, preprocess: Preprocess, folder: Path, *, opset:
     model = _with_fixed_positions(model, preprocess.image_size)
     streams, valid, frame_valid = _example(preprocess)
     batch, frames = torch.export.Dim("B", min=1), torch.export.Dim("T", min=1)
-    free = {0: batch, 1: frames}
+    free, source = {0: batch, 1: frames}, {0: batch, 1: torch.export.Dim("S", min=1)}
     encoder = EncoderGraph(model).eval()
     _export(
         encoder, (streams, valid, frame_valid), folder / ENCODER, opset=opset,
         input_names=[*streams, *(f"{name}_valid" for name in valid), "frame_valid"],
-        output_names=["memory", "gloss_logits"][: 1 + (model.gloss_head is not None)],
+        output_names=encoder_outputs(model),
         dynamic_shapes=(dict.fromkeys(streams, free), dict.fromkeys(valid, free), free),
     )  # fmt: skip
     with torch.no_grad():
-        memory = encoder(streams, valid, frame_valid)[0]
+        memory, memory_valid, *_ = encoder(streams, valid, frame_valid)
     tokens = torch.full((len(memory), TRACED_TOKENS), preprocess.bos_id)
     _export(
-        DecoderGraph(model).eval(), (tokens, memory, frame_valid), folder / DECODER, opset=opset,
-        input_names=["tokens", "memory", "frame_valid"], output_names=["logits"],
-        dynamic_shapes=({0: batch, 1: torch.export.Dim("L", min=1)}, free, free),
+        DecoderGraph(model).eval(), (tokens, memory, memory_valid), folder / DECODER, opset=opset,
+        input_names=["tokens", "memory", "memory_valid"], output_names=["logits"],
+        dynamic_shapes=({0: batch, 1: torch.export.Dim("L", min=1)}, source, source),
     )  # fmt: skip
 
 

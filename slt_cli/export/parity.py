@@ -70,18 +70,18 @@ def check_tensors(
     encoder, decoder = open_session(folder / ENCODER), open_session(folder / DECODER)
     rng = np.random.default_rng(0)
     shapes = _shapes(preprocess)
-    vocabulary = int(model.decoder.model.config.vocab_size)
+    vocabulary = model.decoder.vocab_size
     found: list[Difference] = []
     for done, (clips, frames, length) in enumerate(shapes, 1):
         batch = random_batch(preprocess, rng, clips=clips, frames=frames)
         tokens = torch.from_numpy(rng.integers(0, vocabulary, (clips, length)))
         with torch.inference_mode():
             outputs = EncoderGraph(model)(batch.streams, batch.valid, batch.frame_valid)
-            logits = DecoderGraph(model)(tokens, outputs[0], batch.frame_valid)
+            logits = DecoderGraph(model)(tokens, outputs[0], outputs[1])
         where = f"B={clips} T={frames}"
         names = [output.name for output in encoder.get_outputs()]
         found += _compare(encoder, names, _feed(batch), outputs, where)
-        feed = _arrays(tokens=tokens, memory=outputs[0], frame_valid=batch.frame_valid)
+        feed = _arrays(tokens=tokens, memory=outputs[0], memory_valid=outputs[1])
         found += _compare(decoder, ["logits"], feed, [logits], f"{where} L={length}")
         report("verify", done=done, total=len(shapes))
     worst = max(found, key=lambda difference: difference.relative)
@@ -186,6 +186,8 @@ def _compare(
 def _relative(found: npt.NDArray[Any], expected: npt.NDArray[Any]) -> float:
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")
+    if found.dtype == bool:
+        return 0.0 if (found == expected).all() else float("inf")
     largest = max(float(np.abs(expected).max()), float(np.finfo(np.float32).tiny))
     return float(np.abs(found - expected).max()) / largest
 

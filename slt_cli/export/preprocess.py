@@ -6,9 +6,11 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from slt_cli.corpus.clip_files import POSE_NORM
+from slt_cli.data.inputs import ModelInputs
 from slt_cli.errors import InputError
 
-SCHEMA = 1
+SCHEMA = 2
 CROP_STREAMS = ("face", "hand_left", "hand_right")
 
 
@@ -19,7 +21,8 @@ class Preprocess:
     `streams` are `keypoints`, `pose`, `face`, `hand_left`, `hand_right`; `num_points` counts the
     points of each keypoint part, `image_size` is in pixels, `sequence_length` in frames,
     `max_length` in tokens, `interpolate_gap` the longest run of frames in which missing points are
-    filled. Class `i + 1` of the gloss head is `glosses[i]`.
+    filled. `normalisation` and `pose_normalisation` say how keypoints and pose are placed. Class
+    `i + 1` of the gloss head is `glosses[i]`.
     """
 
     layout: str
@@ -36,14 +39,24 @@ class Preprocess:
     max_length: int
     landmarks: dict[str, Any]
     interpolate_gap: int = 0
+    pose_normalisation: str = POSE_NORM
+
+    @property
+    def inputs(self) -> ModelInputs:
+        """What the model reads of a clip."""
+        return ModelInputs(
+            streams=self.streams, sequence_length=self.sequence_length, image_size=self.image_size,
+            keypoints=self.normalisation, interpolate_gap=self.interpolate_gap,
+            pose=self.pose_normalisation, pose_landmarks=self.pose_landmarks,
+        )  # fmt: skip
 
     def stream_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Encoder input -> its shape for one frame: (V, 3) for points, (3, H, W) for crops."""
+        """Encoder input -> its shape for one frame: (V, C) for points, (3, H, W) for crops."""
         shapes: dict[str, tuple[int, ...]] = {}
         if "keypoints" in self.streams:
             shapes |= {f"keypoints_{part}": (n, 3) for part, n in self.num_points.items()}
         if "pose" in self.streams:
-            shapes["pose"] = (self.pose_landmarks, 3)
+            shapes["pose"] = self.inputs.pose_shape
         for part in CROP_STREAMS:
             if part in self.streams:
                 shapes[f"crops_{part}"] = (3, self.image_size, self.image_size)

@@ -21,11 +21,15 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the encoder made of a batch: (B, T, D) memory, (B, T, G) gloss logits or None."""
+    """What the encoder made of a batch: (B, S, D) memory and its mask (B, S).
+
+    With gloss heads also their scores (B, T', G) and mask (B, T').
+    """
 
     memory: npt.NDArray[np.float32]
-    frame_valid: npt.NDArray[np.bool_]
-    gloss_logits: npt.NDArray[np.float32] | None
+    memory_valid: npt.NDArray[np.bool_]
+    gloss_scores: npt.NDArray[np.float32] | None = None
+    gloss_valid: npt.NDArray[np.bool_] | None = None
 
 
 class BundleTranslator:
@@ -68,8 +72,7 @@ class BundleTranslator:
         self._check(streams, valid, frame_valid)
         feed = {name: np.asarray(array, np.float32) for name, array in streams.items()}
         feed |= {f"{name}_valid": np.asarray(array, bool) for name, array in valid.items()}
-        memory, *glosses = self.encoder.run(None, {**feed, "frame_valid": frame_valid})
-        return Encoded(memory, frame_valid, glosses[0] if glosses else None)
+        return Encoded(*self.encoder.run(None, {**feed, "frame_valid": frame_valid}))
 
     def texts(self, encoded: Encoded, *, beams: int, length_penalty: float) -> list[str]:
         """Search the best text of every clip."""
@@ -86,22 +89,23 @@ class BundleTranslator:
 
     def glosses(self, encoded: Encoded) -> list[str]:
         """Glosses of every clip by greedy CTC, separated by spaces; empty without a gloss head."""
-        if encoded.gloss_logits is None:
+        if encoded.gloss_scores is None or encoded.gloss_valid is None:
             return [""] * len(encoded.memory)
         names = self.preprocess.glosses
         return [
-            " ".join(names[label - 1] for label in greedy_ctc(logits[seen]))
-            for logits, seen in zip(encoded.gloss_logits, encoded.frame_valid, strict=True)
+            " ".join(names[label - 1] for label in greedy_ctc(scores[seen]))
+            for scores, seen in zip(encoded.gloss_scores, encoded.gloss_valid, strict=True)
         ]
 
     def _next_logits(self, encoded: Encoded, clip: int) -> Any:
-        memory, frame_valid = encoded.memory[clip : clip + 1], encoded.frame_valid[clip : clip + 1]
+        memory = encoded.memory[clip : clip + 1]
+        memory_valid = encoded.memory_valid[clip : clip + 1]
 
         def next_logits(tokens: Ints) -> Floats:
             feed = {
                 "tokens": tokens,
                 "memory": memory.repeat(len(tokens), 0),
-                "frame_valid": frame_valid.repeat(len(tokens), 0),
+                "memory_valid": memory_valid.repeat(len(tokens), 0),
             }
             return np.asarray(self.decoder.run(None, feed)[0])
 
@@ -123,7 +127,7 @@ class BundleTranslator:
         if batch[1] > spec.sequence_length:
             raise InputError(
                 f"{batch[1]} frames, but the model takes at most {spec.sequence_length}",
-                hint="thin the clip evenly in time, as slt_cli.data.thin does",
+                hint="choose the frames with preprocess.inputs.frames(time_s)",
             )
 
 

@@ -35,11 +35,8 @@ RING_FINGER_MCP RING_FINGER_PIP RING_FINGER_DIP RING_FINGER_TIP PINKY_MCP PINKY_
 PINKY_TIP
 """
 
-# What a signer's trunk and arms say; the head points fix where the hands are relative to the face.
-BODY_STREAM = """
-NOSE LEFT_EYE RIGHT_EYE LEFT_EAR RIGHT_EAR MOUTH_LEFT MOUTH_RIGHT LEFT_SHOULDER RIGHT_SHOULDER
-LEFT_ELBOW RIGHT_ELBOW LEFT_WRIST RIGHT_WRIST
-"""
+# What MSKA reads of the body beside each hand; the sides differ by name only.
+ARM_STREAM = "NOSE {0}_EYE {0}_EAR {0}_SHOULDER {0}_ELBOW {0}_WRIST"
 
 BODY_LIMBS = """
 LEFT_SHOULDER-RIGHT_SHOULDER LEFT_SHOULDER-LEFT_ELBOW LEFT_ELBOW-LEFT_WRIST
@@ -52,14 +49,16 @@ RIGHT_EYE-RIGHT_EAR MOUTH_LEFT-MOUTH_RIGHT
 HAND_CHAINS = ((0, 1, 2, 3, 4), (0, 5, 6, 7, 8), (9, 10, 11, 12), (13, 14, 15, 16),
                (0, 17, 18, 19, 20), (5, 9, 13, 17))  # fmt: skip
 
-# MediaPipe face mesh: what mouthing, brows, gaze and head turn need, 40 of 468 points.
+# The face of MSKA's stream, 26 of the 68 points of iBUG 300-W: jaw, brows, nose, eyes, mouth.
+IBUG_STREAM = (
+    0, 3, 6, 10, 13, 16, 18, 20, 23, 25, 30, 33, 36, 39, 42, 45, 48, 49, 50, 51, 52, 53, 54, 56, 57,
+    58,
+)  # fmt: skip
+# The same places on MediaPipe's face mesh: where the points of real iBUG faces come to lie when
+# eyes, mouth and nose of both are laid over one another.
 MESH_STREAM = (
-    10, 234, 454, 132, 361, 150, 379, 152,  # oval: top, cheeks, jaw, chin
-    70, 105, 107, 300, 334, 336,  # brows
-    33, 159, 133, 145, 263, 386, 362, 374,  # eyes
-    168, 1, 98, 327,  # nose
-    61, 37, 0, 267, 291, 314, 17, 84,  # outer lips
-    78, 81, 311, 308, 402, 178,  # inner lips
+    127, 132, 149, 378, 361, 356, 63, 66, 296, 293, 4, 2, 33, 133, 362, 263, 61, 40, 37, 0, 267,
+    270, 291, 314, 17, 84,
 )  # fmt: skip
 MESH_CHAINS = (
     (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152,
@@ -95,10 +94,6 @@ MESH_MIRROR = """
 """
 
 # The 68 points of iBUG 300-W; OpenPose adds the two pupils.
-IBUG_STREAM = (
-    0, 3, 6, 10, 13, 16, 18, 20, 23, 25, 30, 33, 36, 39, 42, 45, 48, 49, 50, 51, 52, 53, 54, 56, 57,
-    58,
-)  # fmt: skip
 IBUG_CHAINS = (
     tuple(range(17)), tuple(range(17, 22)), tuple(range(22, 27)), tuple(range(27, 31)),
     tuple(range(31, 36)), (*range(36, 42), 36), (*range(42, 48), 42), (*range(48, 60), 48),

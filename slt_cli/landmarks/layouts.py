@@ -17,16 +17,22 @@ from slt_cli.landmarks import layout_tables as tables
 
 STREAMS = ("body", "face", "hand_left", "hand_right")
 """Streams in the order that they are listed everywhere."""
+COMPONENTS = {"body": "POSE", "face": "FACE", "hand_left": "LEFT_HAND", "hand_right": "RIGHT_HAND"}
+"""Part of a signer -> the component whose points tell whether it is seen."""
 
 
 @dataclass(frozen=True, eq=False)
 class Layout:
     """A table of named points.
 
-    `points` are named `COMPONENT.NAME` in the order of the array. `streams` maps `body`, `face`,
-    `hand_left`, `hand_right` to the indices a model reads. `flip[i]` is the point that takes the
-    place of point i in a mirror. `limbs` are pairs of points to connect in a drawing. Left and
-    right are the signer's own. `face_nose` is the face's own point at the tip of the nose.
+    `points` are named `COMPONENT.NAME` in the order of the array. `flip[i]` is the point that takes
+    the place of point i in a mirror. `limbs` are pairs of points to connect in a drawing. Left and
+    right are the signer's own.
+
+    `streams` maps `body`, `face`, `hand_left`, `hand_right` to the indices a model reads, in the
+    order of MSKA (Guan et al., arXiv 2405.05672): a hand stream is nose, eye, ear, shoulder, elbow
+    and wrist of its side and the 21 points of the hand; the face 26 points, the tip of the nose
+    tenth from 0; the body all 79: left, right without the nose that both begin with, face.
     """
 
     name: str
@@ -34,7 +40,6 @@ class Layout:
     streams: Mapping[str, tuple[int, ...]]
     flip: tuple[int, ...]
     limbs: tuple[tuple[int, int], ...]
-    face_nose: int
 
     def index(self, name: str) -> int:
         """Index of the point `COMPONENT.NAME`. Raises `InputError` naming near ones."""
@@ -59,18 +64,17 @@ class Layout:
 
 @dataclass(frozen=True)
 class _Spec:
-    """What differs between layouts. `face_points` counts the face, `nose` numbers its tip."""
+    """What differs between layouts. `face_points` counts the face."""
 
     pose: str
     face_points: int
     face_stream: Sequence[int]
     face_chains: Sequence[Sequence[int]]
     face_mirror: str
-    nose: int
 
 
-_MESH = (tables.MESH_STREAM, tables.MESH_CHAINS, tables.MESH_MIRROR, 1)
-_IBUG = (tables.IBUG_STREAM, tables.IBUG_CHAINS, tables.IBUG_MIRROR, 30)
+_MESH = (tables.MESH_STREAM, tables.MESH_CHAINS, tables.MESH_MIRROR)
+_IBUG = (tables.IBUG_STREAM, tables.IBUG_CHAINS, tables.IBUG_MIRROR)
 _SPECS = {
     "mediapipe_holistic_543": _Spec(tables.POSE_33, 468, *_MESH),
     "mediapipe_holistic_553": _Spec(tables.POSE_33, 478, *_MESH),
@@ -105,16 +109,22 @@ def _build(name: str, spec: _Spec) -> Layout:
         *(f"RIGHT_HAND.{n}" for n in tables.HAND_21.split()),
     )
     at = {point: i for i, point in enumerate(points)}
-    streams = {
-        "body": tuple(at[f"POSE.{n}"] for n in tables.BODY_STREAM.split() if f"POSE.{n}" in at),
-        "face": tuple(at[f"FACE.{n}"] for n in spec.face_stream),
-        "hand_left": tuple(at[f"LEFT_HAND.{n}"] for n in tables.HAND_21.split()),
-        "hand_right": tuple(at[f"RIGHT_HAND.{n}"] for n in tables.HAND_21.split()),
-    }
     mirror = _mirror(spec.face_mirror)
     flip = tuple(at[_mirrored(point, mirror)] for point in points)
     limbs = tuple(_limbs(at, spec))
-    return Layout(name, points, MappingProxyType(streams), flip, limbs, at[f"FACE.{spec.nose}"])
+    return Layout(name, points, MappingProxyType(_streams(at, spec)), flip, limbs)
+
+
+def _streams(at: Mapping[str, int], spec: _Spec) -> dict[str, tuple[int, ...]]:
+    left, right = (_hand_stream(at, side) for side in ("LEFT", "RIGHT"))
+    face = tuple(at[f"FACE.{n}"] for n in spec.face_stream)
+    body = (*left, *right[1:], *face)
+    return dict(zip(STREAMS, (body, face, left, right), strict=True))
+
+
+def _hand_stream(at: Mapping[str, int], side: str) -> tuple[int, ...]:
+    arm = (at[f"POSE.{name}"] for name in tables.ARM_STREAM.format(side).split())
+    return (*arm, *(at[f"{side}_HAND.{name}"] for name in tables.HAND_21.split()))
 
 
 def _mirror(pairs: str) -> dict[str, str]:

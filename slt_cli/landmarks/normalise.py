@@ -1,27 +1,43 @@
-"""What models read: points relative to the signer instead of to the picture.
+"""What models read: points of the four streams, placed in one of two ways.
 
-One origin and one unit serve a whole clip: the median shoulder midpoint and the median distance
-between the shoulders, in pixels. Per-frame values would add the detector's jitter to every point
-and hide the leaning of the body, which marks who is speaking in a story. Hands and face are placed
-relative to their own wrist and nose (where those are is told by the body) in the same unit: a
-hand's own size would change with the handshape and with its direction, shoulders do neither.
+`signer`: relative to the signer instead of to the picture. One origin and one unit serve a whole
+clip: the median shoulder midpoint and the median distance between the shoulders, in pixels.
+Per-frame values would add the detector's jitter to every point and hide the leaning of the body,
+which marks who is speaking in a story. In their own streams hands and face are placed relative to
+their wrist and nose in the same unit: a hand's own size would change with the handshape and with
+its direction, shoulders do neither. Where wrist and nose are is told by the body, whose points all
+stand in the signer's space, and by the arm and head points of the hand streams, which do too.
+
+`published`: relative to the picture, as the code of MSKA (Guan et al., arXiv 2405.05672) does.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from slt_cli.errors import InputError
 from slt_cli.landmarks.layouts import STREAMS, Layout, get_layout
 
 # Shoulder width over the height of a face and over the length of a palm: medians of real clips.
 _SHOULDERS_PER_FACE = 1.9
 _SHOULDERS_PER_PALM = 4.0
-# Brings every part to about unit size: a hand is half a shoulder width long, half a face a quarter.
-GAIN = {"body": 1.0, "face": 4.0, "hand_left": 2.0, "hand_right": 2.0}
+# Brings hands and face to about unit size: a hand is half a shoulder width long, half a face a
+# quarter.
+GAIN = {"face": 4.0, "hand_left": 2.0, "hand_right": 2.0}
+
+SIGNER, PUBLISHED = "signer", "published"
+"""The two ways of placing keypoints."""
+
+# Every layout gives a stream's points in the same order: arm and head before the hand, whose first
+# point is the wrist; the tip of the nose within the face.
+_FIRST_OWN = {"face": 0, "hand_left": 6, "hand_right": 6}
+_ROOT = {"face": 10, "hand_left": 6, "hand_right": 6}
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -55,86 +71,117 @@ class StreamArray:
     valid: Bools
 
 
-def normalise_keypoints(clip: Landmarks) -> dict[str, StreamArray]:
-    """Points of the streams, whatever the signer's place and size and the picture's resolution.
+def standing(stream: str, kind: str) -> slice:
+    """Points of a stream that move when the signer does; the others are relative to a root."""
+    return slice(0, None if kind == PUBLISHED else _FIRST_OWN.get(stream))
 
-    The body is relative to the median shoulder midpoint; each hand to its wrist and the face to
-    its nose, frame by frame. x points to the right of the picture, y down. Lengths are shoulder
-    widths times `GAIN`. Missing points are 0 and not valid.
+
+def normalise_keypoints(clip: Landmarks, kind: str = SIGNER) -> dict[str, StreamArray]:
+    """Points of the streams: x, y, confidence.
+
+    `signer`: whatever the signer's place and size and the picture's resolution. x points to the
+    right of the picture, y down; lengths are shoulder widths, times `GAIN` for the points that are
+    relative to a wrist or the nose. Missing points are 0 and not valid.
+
+    `published`: x' = 2x - 1 and y' = 1 - 2y with x, y in [0, 1] of the picture. A missing point is
+    where the published data have it, in the upper left corner (-1, 1), and not valid.
+
+    Raises `InputError` for any other kind.
     """
+    if kind not in (SIGNER, PUBLISHED):
+        raise InputError(
+            f"unknown normalisation {kind!r}", hint=f"known are {SIGNER} and {PUBLISHED}"
+        )
     layout = get_layout(clip.layout)
-    xy = clip.keypoints[..., :2].astype(np.float64) * clip.frame_size
-    unit = _unit(xy, clip.valid, layout)
+    body = layout.streams["body"]  # the points of the other streams are among them
+    valid = clip.valid[:, body]
+    x = _in_picture(clip, body) if kind == PUBLISHED else _around_signer(clip, layout)
     streams = {}
     for name in STREAMS:
-        points = list(layout.streams[name])
-        valid = clip.valid[:, points]
-        if name == "body":
-            anchor: Floats = _origin(xy, clip.valid, layout)[None]
-        else:
-            anchor = _own_anchor(xy, clip.valid, layout, name)
-        placed = (xy[:, points] - anchor[:, None]) * (GAIN[name] / unit)
-        x = np.dstack([placed, clip.keypoints[:, points, 2]]) * valid[..., None]
-        streams[name] = StreamArray(x.astype(np.float32), valid.copy())
+        points = _within_body(layout, name)
+        part = StreamArray(x[:, points], valid[:, points])
+        if kind == SIGNER and name in GAIN:
+            _place_around_root(part, name)
+        streams[name] = part
     return streams
+
+
+def _in_picture(clip: Landmarks, points: Sequence[int]) -> npt.NDArray[np.float32]:
+    x = clip.keypoints[:, points].astype(np.float32)
+    x[..., :2] = x[..., :2] * (2, -2) + (-1, 1)
+    return x
+
+
+def _around_signer(clip: Landmarks, layout: Layout) -> npt.NDArray[np.float32]:
+    body = layout.streams["body"]
+    x = clip.keypoints[:, body].astype(np.float32)
+    x[..., :2] = (_pixels(clip, body) - _origin(clip, layout)) / _unit(clip, layout)
+    return x * clip.valid[:, body, None]
+
+
+def _place_around_root(part: StreamArray, name: str) -> None:
+    """Move a hand to its wrist or the face to its nose; without that, to the mean of the others."""
+    own = slice(_FIRST_OWN[name], None)
+    xy, seen = part.x[:, own, :2].astype(np.float64), part.valid[:, own, None]
+    mean = xy.sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
+    root = np.where(part.valid[:, [_ROOT[name]]], part.x[:, _ROOT[name], :2], mean)
+    part.x[:, own, :2] = (xy - root[:, None]) * GAIN[name] * seen
+
+
+@cache
+def _within_body(layout: Layout, stream: str) -> list[int]:
+    return [layout.streams["body"].index(point) for point in layout.streams[stream]]
+
+
+def _pixels(clip: Landmarks, points: Sequence[int]) -> Floats:
+    """(T, len(points), 2)."""
+    xy: Floats = clip.keypoints[:, points, :2].astype(np.float64) * clip.frame_size
+    return xy
 
 
 def _shoulders(layout: Layout) -> list[int]:
     return [layout.index("POSE.LEFT_SHOULDER"), layout.index("POSE.RIGHT_SHOULDER")]
 
 
-def _unit(xy: Floats, valid: Bools, layout: Layout) -> float:
+def _unit(clip: Landmarks, layout: Layout) -> float:
     """Shoulder width in pixels; without shoulders it is inferred from the face, then the hands."""
-    width = _median(_length(xy, valid, _shoulders(layout)))
+    width = _median(_length(clip, _shoulders(layout)))
     if width:
         return width
-    face = _median(_heights(xy, valid, layout.component("FACE")))
+    face = _median(np.ptp(_seen(clip, layout.component("FACE"))[..., 1], axis=1))
     if face:
         return _SHOULDERS_PER_FACE * face
     palms = [
         [layout.index(f"{hand}.WRIST"), layout.index(f"{hand}.MIDDLE_FINGER_MCP")]
         for hand in ("LEFT_HAND", "RIGHT_HAND")
     ]
-    lengths = np.concatenate([_length(xy, valid, palm) for palm in palms])
+    lengths = np.concatenate([_length(clip, palm) for palm in palms])
     return _SHOULDERS_PER_PALM * _median(lengths) or 1.0
 
 
-def _origin(xy: Floats, valid: Bools, layout: Layout) -> Floats:
+def _origin(clip: Landmarks, layout: Layout) -> Floats:
     """Median shoulder midpoint (2,), else the median nose, else the median of all points."""
     for anchor in (_shoulders(layout), [layout.index("POSE.NOSE")]):
-        seen = valid[:, anchor].all(axis=1)
-        if seen.any():
-            middle: Floats = np.median(xy[seen][:, anchor].mean(axis=1), axis=0)
+        seen = _seen(clip, anchor)
+        if len(seen):
+            middle: Floats = np.median(seen.mean(axis=1), axis=0)
             return middle
-    return np.median(xy[valid], axis=0) if valid.any() else np.zeros(2)
+    every = _pixels(clip, range(len(layout)))[clip.valid]
+    centre: Floats = np.median(every, axis=0) if len(every) else np.zeros(2)
+    return centre
 
 
-def _own_anchor(xy: Floats, valid: Bools, layout: Layout, stream: str) -> Floats:
-    """Wrist or nose of every frame (T, 2); where that alone is missing, the mean of the others."""
-    roots = {
-        "face": layout.face_nose,
-        "hand_left": layout.index("LEFT_HAND.WRIST"),
-        "hand_right": layout.index("RIGHT_HAND.WRIST"),
-    }
-    points, root = list(layout.streams[stream]), roots[stream]
-    seen = valid[:, points, None]
-    mean = (xy[:, points] * seen).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
-    anchor: Floats = np.where(valid[:, [root]], xy[:, root], mean)
-    return anchor
+def _seen(clip: Landmarks, points: Sequence[int]) -> Floats:
+    """Pixels of a group of points in the frames that show all of them."""
+    seen: Floats = _pixels(clip, points)[clip.valid[:, points].all(axis=1)]
+    return seen
 
 
-def _length(xy: Floats, valid: Bools, pair: list[int]) -> Floats:
+def _length(clip: Landmarks, pair: Sequence[int]) -> Floats:
     """Distance of two points in the frames that show both."""
-    seen = xy[valid[:, pair].all(axis=1)][:, pair]
+    seen = _seen(clip, pair)
     distance: Floats = np.linalg.norm(seen[:, 0] - seen[:, 1], axis=-1)
     return distance
-
-
-def _heights(xy: Floats, valid: Bools, points: tuple[int, ...]) -> Floats:
-    """Height of a group of points in the frames that show all of them."""
-    seen = xy[valid[:, list(points)].all(axis=1)][:, list(points), 1]
-    height: Floats = np.ptp(seen, axis=1)
-    return height
 
 
 def _median(values: Floats) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from slt_cli.errors import InputError
+from slt_cli.errors import InputError, UsageError
 from slt_cli.models.vit import VisionTransformer
 
 PIXEL_MEAN = (0.485, 0.456, 0.406)
@@ -39,19 +39,24 @@ class ViTSmallPatch16(VisionTransformer):
 def build_vit(model: str, config: Mapping[str, Any] | None = None) -> VisionTransformer:
     """Build a randomly initialised backbone: a name of `VIT_MODELS`, or `custom` with `config`.
 
-    Raises `InputError` for an unknown name and for a description that does not fit.
+    Raises `UsageError` for an unknown name and `InputError` for a description that does not fit.
     """
     if model == CUSTOM and config is not None:
         try:
             return VisionTransformer(**config)
         except (TypeError, ValueError, RuntimeError) as error:
             raise InputError(f"not a description of a vision transformer: {error}") from error
+    check_vit_name(model)
+    return VisionTransformer(**VIT_MODELS[model])
+
+
+def check_vit_name(model: str) -> None:
+    """Raise `UsageError` for a name that is not in `VIT_MODELS`, with those that are."""
     if model not in VIT_MODELS:
-        raise InputError(
+        raise UsageError(
             f"unknown backbone {model!r}",
             hint=f"use one of: {', '.join(VIT_MODELS)}; or file::PATH:MODEL for a file",
         )
-    return VisionTransformer(**VIT_MODELS[model])
 
 
 def model_name(config: Mapping[str, Any]) -> str:

@@ -20,18 +20,21 @@ def sinusoidal_positions(length: int, width: int, device: torch.device) -> Tenso
 
 
 class TemporalTransformer(nn.Module):
-    """Positions, then `layers` transformer layers over time, then a norm."""
+    """Positions, then `layers` transformer layers over time, then a norm; nothing at 0 layers."""
 
     def __init__(self, *, width: int, layers: int, heads: int, dropout: float) -> None:
         super().__init__()
         self.layers = nn.ModuleList(
             TransformerLayer(width=width, heads=heads, dropout=dropout) for _ in range(layers)
         )
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width) if layers else nn.Identity()
 
     def forward(self, x: Tensor, frame_valid: Tensor) -> Tensor:
         """(B, T, D) features and (B, T) bool mask -> (B, T, D); padded frames come out as zeros."""
-        x = x + sinusoidal_positions(x.shape[1], x.shape[2], x.device).to(x.dtype)
+        padding = ~frame_valid[..., None]
+        if self.layers:
+            x = x.masked_fill(padding, 0)
+            x = x + sinusoidal_positions(x.shape[1], x.shape[2], x.device).to(x.dtype)
         for layer in self.layers:
             x = layer(x, frame_valid)
-        return self.norm(x) * frame_valid[..., None]
+        return self.norm(x).masked_fill(padding, 0)

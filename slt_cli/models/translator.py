@@ -1,73 +1,108 @@
-"""The translation model: encoder, gloss head, text decoder."""
+"""The translation model: keypoints and crops to frame features, glosses, text."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from slt_cli.models.decoder import TextSeq2SeqDecoder
-from slt_cli.models.multistream import MultiStreamEncoder
+from slt_cli.models.mapper import GlossEmbedding, GlossMLP
+from slt_cli.models.mska.encoder import MSKAEncoder, MSKAOutput
+from slt_cli.models.multistream import FuseConcatLinear, MultiStreamEncoder
+
+Fusion = Literal["add", "concat", "none"]
 
 
 @dataclass
 class Encoding:
-    """Frame features (B, T, D) for the decoder, gloss logits (B, T, G) or None without a head."""
+    """Features (B, S, D) for the decoder, their mask (B, S), and glosses where there are heads.
+
+    S is T frames with crops or pose, a quarter of them with keypoints alone.
+    """
 
     features: Tensor
-    gloss_logits: Tensor | None
+    valid: Tensor
+    glosses: MSKAOutput | None
 
 
 @dataclass
 class TranslatorOutput:
-    """Text logits (B, L, vocabulary) and gloss logits (B, T, G), None without a gloss head."""
+    """Text logits (B, L, vocabulary) and what the gloss heads say, None without a head."""
 
     text_logits: Tensor
-    gloss_logits: Tensor | None
+    glosses: MSKAOutput | None
+
+
+def gloss_scores(glosses: MSKAOutput) -> Tensor:
+    """(B, T', K) scores that glosses are read from: of all heads together, else of the only one."""
+    return glosses.logits["fuse"] if glosses.ensemble is None else glosses.ensemble
 
 
 class SltModel(nn.Module):
     """Streams of a signing clip to text, with gloss CTC as help where glosses exist.
 
-    With `fuse_glosses` the decoder also reads which glosses the head sees at each frame: their
-    probabilities through a bias-free linear map, added to the features. This is the embedding
-    mapper of MSKA (Guan et al. 2024) beside the features instead of in their place.
+    Keypoints go through `mska` and are mapped for the decoder: its gloss features by a `GlossMLP`,
+    or its gloss probabilities by a `GlossEmbedding` (the two mappers of Guan et al. 2024). Crops
+    and pose go through `encoder`. With both, the mapped keypoints are repeated to the frame rate
+    and added to the features, joined with them by one linear map (`concat`), or left to CTC alone
+    (`none`). `num_classes` of the gloss heads include the CTC blank; 0 where there are no glosses.
     """
 
     def __init__(
         self,
         *,
-        encoder: MultiStreamEncoder,
+        mska: MSKAEncoder | None,
+        mapper: GlossMLP | GlossEmbedding | None,
+        encoder: MultiStreamEncoder | None,
         decoder: TextSeq2SeqDecoder,
-        d_model: int,
-        num_glosses: int,
-        fuse_glosses: bool,
+        fusion: Fusion = "add",
+        num_classes: int = 0,
     ) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.decoder = decoder
-        # One class more than there are glosses: class 0 is the CTC blank.
-        self.gloss_head = nn.Linear(d_model, num_glosses + 1) if num_glosses else None
-        self.gloss_embedding = (
-            nn.Linear(num_glosses + 1, d_model, bias=False)
-            if num_glosses and fuse_glosses
-            else None
+        if mska is None and encoder is None:
+            raise ValueError("a model needs keypoints, crops or pose")
+        self.mska, self.mapper, self.encoder, self.decoder = mska, mapper, encoder, decoder
+        self.num_classes = num_classes
+        self.join = None
+        if mska is not None and encoder is not None and fusion == "concat":
+            self.join = FuseConcatLinear(in_dims=[decoder.width] * 2, out_dim=decoder.width)
+        # Without keypoints, one linear gloss head reads the features that the decoder reads.
+        self.gloss_head = (
+            nn.Linear(decoder.width, num_classes) if mska is None and num_classes else None
         )
 
     def encode(
         self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor], frame_valid: Tensor
     ) -> Encoding:
-        """Features and gloss logits; shapes as in `MultiStreamEncoder.forward`."""
+        """Features, mask and glosses of a batch.
+
+        Args:
+            streams: `keypoints_<part>` (B, T, V, C), `pose` (B, T, P, C), `crops_<part>`
+                (B, T, 3, H, W).
+            valid: the same names: (B, T, V), (B, T, P) and (B, T) bool.
+            frame_valid: (B, T) bool, False on padding, which comes last.
+        """
+        seen = mapped = None
+        if self.mska is not None:
+            seen = self.mska(_keypoint_parts(streams), _keypoint_parts(valid), frame_valid)
+            mapped = self._mapped(seen)
+        if self.encoder is None:
+            assert seen is not None
+            assert mapped is not None
+            return Encoding(mapped, seen.valid, _with_heads(seen))
         features = self.encoder(streams, valid, frame_valid)
-        if self.gloss_head is None:
-            return Encoding(features, None)
-        logits = self.gloss_head(features)
-        if self.gloss_embedding is not None:
-            # Detached: what the glosses are is for CTC alone to say.
-            seen = logits.detach().softmax(-1) * frame_valid[..., None]
-            features = features + self.gloss_embedding(seen)
-        return Encoding(features, logits)
+        if mapped is not None and self.mska is not None:
+            frame = torch.arange(features.shape[1], device=features.device)
+            mapped = mapped[:, frame // self.mska.stride] * frame_valid[..., None]
+            features = features + mapped if self.join is None else self.join([features, mapped])
+        if self.gloss_head is not None:
+            logits = {"fuse": self.gloss_head(features)}
+            seen = MSKAOutput(features, logits, None, frame_valid)
+        return Encoding(features, frame_valid, _with_heads(seen))
 
     def forward(
         self,
@@ -78,5 +113,24 @@ class SltModel(nn.Module):
     ) -> TranslatorOutput:
         """Teacher-forced pass; shapes as in `encode`, labels (B, L)."""
         encoding = self.encode(streams, valid, frame_valid)
-        text_logits = self.decoder(encoding.features, frame_valid, labels)
-        return TranslatorOutput(text_logits, encoding.gloss_logits)
+        text_logits = self.decoder(encoding.features, encoding.valid, labels)
+        return TranslatorOutput(text_logits, encoding.glosses)
+
+    def _mapped(self, seen: MSKAOutput) -> Tensor | None:
+        """(B, T', D) features for the decoder from what the keypoints say; zero on padding."""
+        if self.mapper is None:
+            return None
+        if isinstance(self.mapper, GlossEmbedding):
+            mapped = self.mapper(seen.logits["fuse"].softmax(-1))
+        else:
+            mapped = self.mapper(seen.gloss_feature)
+        return mapped * seen.valid[..., None]
+
+
+def _with_heads(seen: MSKAOutput | None) -> MSKAOutput | None:
+    return seen if seen is not None and seen.logits else None
+
+
+def _keypoint_parts(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefix = "keypoints_"
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

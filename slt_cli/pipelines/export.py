@@ -112,16 +112,16 @@ def _validation_clips(
 def _preprocess(restored: RestoredRun) -> Preprocess:
     from slt_cli.export.preprocess import Preprocess
 
-    model, tokenizer = restored.settings.model, restored.tokenizer
+    model, data, tokenizer = restored.settings.model, restored.settings.data, restored.tokenizer
     landmarks = restored.payload["landmarks"]
     return Preprocess(
-        layout=landmarks["layout"], normalisation="median_shoulders_v1",
+        layout=landmarks["layout"], normalisation=data.keypoint_normalization,
         streams=tuple(model.streams), num_points=restored.payload["shape"]["num_points"],
         sequence_length=model.sequence_length, image_size=model.image_size,
         pose_landmarks=model.pose_landmarks, glosses=tuple(restored.glosses),
-        bos_id=tokenizer.bos_id, eos_id=tokenizer.eos_id, pad_id=tokenizer.pad_id,
+        bos_id=restored.model.decoder.bos_id, eos_id=tokenizer.eos_id, pad_id=tokenizer.pad_id,
         max_length=restored.max_length, landmarks=_without_folders(landmarks),
-        interpolate_gap=restored.settings.data.keypoint_interpolate_gap,
+        interpolate_gap=data.keypoint_interpolate_gap, pose_normalisation=data.pose_normalization,
     )  # fmt: skip
 
 

@@ -50,13 +50,12 @@ def restore_run(run: Path | None, device: str = "auto") -> RestoredRun:
     """Load the checkpoint meant by RUN and rebuild its model. Raises as `read_run` does."""
     path, payload = read_run(run)
     settings = settings_of(payload, path)
-    model = build_model(
-        settings.model, ModelShape(**payload["shape"]),
-        max_target_length=settings.data.max_target_length,
-    )  # fmt: skip
+    tokenizer = TextTokenizer.from_json(payload["tokenizer"])
+    shape = ModelShape(**payload["shape"])
+    model = build_model(settings, shape, tokenizer, decoder_config=payload["decoder"])
     model.load_state_dict(payload["model"])
     target = resolve_device(device)
     return RestoredRun(
         path, payload, settings, model.to(target).eval(),
-        TextTokenizer.from_json(payload["tokenizer"]), list(payload["glosses"]), target,
+        tokenizer, list(payload["glosses"]), target,
     )  # fmt: skip

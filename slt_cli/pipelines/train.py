@@ -31,6 +31,7 @@ def plan_train(loaded: Loaded) -> Result:
     from slt_cli.training.run_folder import RunFolder
 
     plan, settings, folder = Plan("train"), loaded.settings, RunFolder(work_dir_of(loaded))
+    _check_backbones(settings)
     try:
         settings, _ = _start(folder, loaded)
     except SltError as error:
@@ -92,9 +93,28 @@ class _Run:
     fingerprint: str
 
 
+_CROP_PARTS = ("face", "hand_left", "hand_right")
+
+
+def _check_backbones(settings: Settings) -> None:
+    """Raise `UsageError` for a backbone of an unknown name."""
+    parts = [part for part in _CROP_PARTS if part in settings.model.streams]
+    if parts:  # torch takes seconds
+        from slt_cli.builders import check_backbone_spec
+
+        for part in parts:
+            check_backbone_spec(
+                getattr(settings.model, f"{part}_backbone"), f"model.{part}_backbone"
+            )
+
+
 def _missing_files(settings: Settings) -> list[str]:
     missing = []
-    for part in ("face", "hand_left", "hand_right"):
+    for stream in ("face", "hand", "body"):
+        state = getattr(settings.model, f"mska_{stream}_state")
+        if state is not None and not state.is_file():
+            missing.append(f"{state} (model.mska_{stream}_state; slt export backbone writes it)")
+    for part in _CROP_PARTS:
         spec = getattr(settings.model, f"{part}_backbone")
         if part in settings.model.streams and spec.startswith("file::"):
             path, _, model = spec.removeprefix("file::").rpartition(":")
@@ -151,11 +171,12 @@ def _prepare(settings: Settings, payload: dict[str, Any] | None, report: Report)
     from slt_cli.data.annotations import gloss_vocabulary, read_split
     from slt_cli.pipelines.corpora import corpus_paths
 
+    _check_backbones(settings)
     corpus = corpus_paths(settings.data)
     train_records, val_records = read_split(corpus, "train"), read_split(corpus, "val")
 
     # A corpus that is not ready is told before the seconds that torch needs.
-    from slt_cli.builders import ModelShape, build_dataset, load_backbones
+    from slt_cli.builders import ModelShape, build_dataset, build_tokenizer, load_backbones
     from slt_cli.data.tokenizer import TextTokenizer
     from slt_cli.training.state import seed_everything
 
@@ -165,7 +186,9 @@ def _prepare(settings: Settings, payload: dict[str, Any] | None, report: Report)
         glosses = list(payload["glosses"])
     else:
         texts = [record.text for record in train_records]
-        tokenizer = TextTokenizer.train(texts, settings.model.vocab_size)
+        tokenizer = build_tokenizer(
+            settings.model, settings.data.tokenizer, texts, prune=settings.data.prune_vocabulary
+        )
         glosses = gloss_vocabulary(train_records) if settings.model.mska_ctc_weight else []
     train = build_dataset(settings, corpus, train_records, tokenizer, glosses, augment=True)
     val = build_dataset(settings, corpus, val_records, tokenizer, glosses, augment=False)
@@ -175,23 +198,24 @@ def _prepare(settings: Settings, payload: dict[str, Any] | None, report: Report)
             "the corpus changed since the run began (ids, texts or glosses)",
             where=str(corpus.root), hint="start a new run with --init-checkpoint",
         )  # fmt: skip
-    _warn_infeasible(train, report)
+    _warn_infeasible(train, settings, report)
     backbones = None if payload else load_backbones(settings.model)
     shape = ModelShape(
-        len(tokenizer), len(glosses), train.num_points(),
+        len(glosses), train.num_points(), train.pose_dim(),
         {part: vit.config for part, vit in (backbones or {}).items()},
     ) if not payload else ModelShape(**payload["shape"])  # fmt: skip
     return _Run(settings, corpus, tokenizer, glosses, train, val, shape, backbones, fingerprint)
 
 
-def _warn_infeasible(train: Any, report: Report) -> None:
+def _warn_infeasible(train: Any, settings: Settings, report: Report) -> None:
     """Name the clips that are too short for their glosses: they get no CTC loss."""
+    from slt_cli.builders import gloss_length
     from slt_cli.corpus.tables import ctc_frames
 
     short = [
         record.video_id
         for record, frames in zip(train.records, train.lengths(), strict=True)
-        if frames < ctc_frames(record.glosses)
+        if gloss_length(settings.model, frames) < ctc_frames(record.glosses)
     ]
     if short:
         names = ", ".join(short[:5]) + (" ..." if len(short) > 5 else "")
@@ -211,19 +235,24 @@ def _fit(
 
     settings, device = run.settings, resolve_device(run.settings.training.device)
     model = build_model(
-        settings.model, run.shape, max_target_length=settings.data.max_target_length,
-        backbones=run.backbones,
+        settings, run.shape, run.tokenizer, backbones=run.backbones,
+        decoder_config=payload and payload["decoder"],
     )  # fmt: skip
+    if payload is None:
+        _load_states(model, settings, report)
     if payload is None and settings.training.init_checkpoint is not None:
         _load_weights(model, settings.training.init_checkpoint)
     model.to(device)
+    run.train.features = run.val.features = _features(run, model, device, report)
     optimizer = build_adamw(model, lr=settings.optim.lr, weight_decay=settings.optim.weight_decay)
     progress = load_state_dict(payload, model, optimizer) if payload else Progress()
     report("model", **parameter_counts(model))
     config = _loop_config(settings)
 
     def save(progress: Progress, best: bool) -> None:
-        folder.save({**_self_contained(run), **state_dict(model, optimizer, progress)}, best=best)
+        folder.save(
+            {**_self_contained(run, model), **state_dict(model, optimizer, progress)}, best=best
+        )
 
     fit(
         model, optimizer,
@@ -252,22 +281,48 @@ def _loop_config(settings: Settings) -> Any:
         schedule=optim.scheduler, grad_accum_steps=optim.grad_accum_steps,
         clip_grad_norm=optim.clip_grad_norm, label_smoothing=optim.label_smoothing,
         translation_weight=model.mska_translation_weight, ctc_weight=model.mska_ctc_weight,
+        distillation_weight=model.mska_distillation_weight,
+        distillation_temperature=model.mska_distillation_temperature,
+        detach_teacher=model.mska_detach_teacher, masked=model.mska_mode == "masked",
         save_every_steps=settings.training.save_every_steps,
     )  # fmt: skip
 
 
-def _self_contained(run: _Run) -> dict[str, Any]:
+def _self_contained(run: _Run, model: Any) -> dict[str, Any]:
     """What a checkpoint carries besides the training state, so that it needs no other file."""
     return {
         "kind": "translator",
         "version": __version__,
         "settings": stored_settings(run.settings),
         "shape": asdict(run.shape),
+        "decoder": model.decoder.config_dict(),
         "tokenizer": run.tokenizer.to_json(),
         "glosses": run.glosses,
         "fingerprint": run.fingerprint,
         "landmarks": run.train.landmarks(),
     }
+
+
+def _features(run: _Run, model: Any, device: Any, report: Report) -> Any:
+    """Caches of the features of frozen backbones, filled, when the settings ask for them."""
+    from slt_cli.builders import build_feature_caches
+
+    ids = [record.video_id for record in (*run.train.records, *run.val.records)]
+    return build_feature_caches(
+        run.settings, run.corpus, ids, model.encoder, device=device,
+        progress=lambda done, total: report("features", done=done, total=total),
+    )  # fmt: skip
+
+
+def _load_states(model: Any, settings: Settings, report: Report) -> None:
+    """Start streams from the files that the settings name."""
+    from slt_cli.builders import load_mska_encoder_state
+
+    named = settings.model
+    files = {"face": named.mska_face_state, "hand": named.mska_hand_state,
+             "body": named.mska_body_state}  # fmt: skip
+    for line in load_mska_encoder_state(model, **files):
+        report("note", text=line)
 
 
 def _load_weights(model: Any, path: Path) -> None:

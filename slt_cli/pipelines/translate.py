@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from slt_cli.settings.load import Loaded
 from slt_cli.settings.root import Settings
 from slt_cli.video.probe import missing_path
 
+if TYPE_CHECKING:
+    from slt_cli.data.inputs import ModelInputs
+
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -30,11 +33,7 @@ class Translator:
     and the glosses.
     """
 
-    streams: tuple[str, ...]
-    sequence_length: int
-    image_size: int
-    pose_landmarks: int
-    interpolate_gap: int
+    inputs: ModelInputs
     say: Callable[[Arrays, Arrays, npt.NDArray[np.bool_]], tuple[str, str]]
 
 
@@ -93,28 +92,24 @@ def _from_bundle(path: Path, settings: Settings) -> Translator:
     from slt_cli.export.runtime import BundleTranslator
 
     bundle, search = BundleTranslator(path), settings.eval
-    spec = bundle.preprocess
 
     def say(streams: Arrays, valid: Arrays, frame_valid: npt.NDArray[np.bool_]) -> tuple[str, str]:
         encoded = bundle.encode(streams, valid, frame_valid)
         texts = bundle.texts(encoded, beams=search.beams, length_penalty=search.length_penalty)
         return texts[0], bundle.glosses(encoded)[0]
 
-    return Translator(
-        spec.streams, spec.sequence_length, spec.image_size, spec.pose_landmarks,
-        spec.interpolate_gap, say,
-    )  # fmt: skip
+    return Translator(bundle.preprocess.inputs, say)
 
 
 def _from_run(path: Path, settings: Settings) -> Translator:
     import torch
 
+    from slt_cli.builders import model_inputs
     from slt_cli.data.sample import Batch
     from slt_cli.evaluation.decoding import translate_batch
     from slt_cli.pipelines.restore import restore_run
 
     run, search = restore_run(path), settings.eval
-    model = run.settings.model
 
     def say(streams: Arrays, valid: Arrays, frame_valid: npt.NDArray[np.bool_]) -> tuple[str, str]:
         nothing = torch.zeros(1, 1, dtype=torch.long)
@@ -129,14 +124,7 @@ def _from_run(path: Path, settings: Settings) -> Translator:
         )[0]  # fmt: skip
         return said.prediction, said.gloss_prediction
 
-    return Translator(
-        tuple(model.streams),
-        model.sequence_length,
-        model.image_size,
-        model.pose_landmarks,
-        run.settings.data.keypoint_interpolate_gap,
-        say,
-    )
+    return Translator(model_inputs(run.settings), say)
 
 
 def _translate(video: Path, translator: Translator, settings: Settings) -> dict[str, Any]:
@@ -151,10 +139,10 @@ def _translate(video: Path, translator: Translator, settings: Settings) -> dict[
     options = ExtractOptions(
         estimator=settings.extract.estimator, model_sha256=settings.extract.model_sha256,
         signer=settings.extract.signer, on_damage=settings.extract.on_damage,
-        streams=tuple(CROP_FOLDERS[s] for s in translator.streams if s in CROP_FOLDERS),
+        streams=tuple(CROP_FOLDERS[s] for s in translator.inputs.streams if s in CROP_FOLDERS),
     )  # fmt: skip
     clip = extract_in_memory(video, options)
-    text, glosses = translator.say(*clip_arrays(clip, translator))
+    text, glosses = translator.say(*clip_arrays(clip, translator.inputs))
     return {
         "video": str(video), "text": text, "glosses": glosses,
         "frames": len(clip.keypoints), "estimator": clip.keypoints.estimator.get("name"),
@@ -163,25 +151,18 @@ def _translate(video: Path, translator: Translator, settings: Settings) -> dict[
 
 
 def clip_arrays(
-    clip: MemoryClip, translator: Translator
+    clip: MemoryClip, inputs: ModelInputs
 ) -> tuple[Arrays, Arrays, npt.NDArray[np.bool_]]:
     """Model inputs of one clip, batch axis first: streams, masks, (1, T) frame mask."""
     from slt_cli.data.crops import CROP_FOLDERS, decode_crop
-    from slt_cli.data.points import keypoint_streams, pose_stream
-    from slt_cli.data.thin import thin_by_time
 
-    streams, valid = keypoint_streams(
-        clip.keypoints, translator.streams, translator.interpolate_gap
-    )
-    if "pose" in translator.streams:
-        pose = pose_stream(clip.pose, translator.pose_landmarks)
-        streams, valid = streams | pose[0], valid | pose[1]
-    frames = thin_by_time(clip.keypoints.time_s, translator.sequence_length)
+    streams, valid = inputs.points(clip.keypoints, lambda: clip.pose)
+    frames = inputs.frames(clip.keypoints.time_s)
     arrays = {name: array[frames][None] for name, array in streams.items()}
     masks = {name: array[frames][None] for name, array in valid.items()}
     for row, (part, folder) in enumerate(CROP_FOLDERS.items()):
-        if part in translator.streams:
-            crops = [decode_crop(clip.crops[folder][i], translator.image_size) for i in frames]
+        if part in inputs.streams:
+            crops = [decode_crop(clip.crops[folder][i], inputs.image_size) for i in frames]
             arrays[f"crops_{part}"] = np.stack(crops)[None]
             masks[f"crops_{part}"] = (clip.keypoints.crop_source[row, frames] > 0)[None]
     return arrays, masks, np.ones((1, len(frames)), bool)

@@ -38,6 +38,9 @@ class DataSettings(Section):
     tokenizer: str | None = setting(
         None, "name or folder of a Hugging Face tokenizer; trained on the texts when not given"
     )
+    prune_vocabulary: bool = setting(
+        False, "keep only the pieces of a pretrained vocabulary that the training texts use"
+    )
     keypoint_normalization: Literal["signer", "published"] = setting(
         "signer",
         "signer: relative to the signer's shoulders; published: to the picture, as MSKA does",
@@ -54,7 +57,7 @@ class DataSettings(Section):
     keypoint_scale_range: Range = setting((0.9, 1.1), "random scale of the keypoints (min,max)")
     keypoint_rotate_range: Range = setting((-10.0, 10.0), "random rotation in degrees (min,max)")
     keypoint_translate_range: Range = setting(
-        (-0.05, 0.05), "random shift, in shoulder widths (min,max)"
+        (-0.05, 0.05), "random shift (min,max), in shoulder widths; published: in half pictures"
     )
     keypoint_resample_range: Range = setting((0.85, 1.15), "random change of speed (min,max)")
 

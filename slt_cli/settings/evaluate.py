@@ -43,7 +43,9 @@ class ExportSettings(Section):
     """The exported bundle and the check it must pass."""
 
     output: Path | None = setting(
-        None, "bundle folder (exports/<run> when not given), or folder of .pose files", short="-o"
+        None,
+        "bundle folder, state file or folder of .pose files; exports/<run> when not given",
+        short="-o",
     )
     opset: int = setting(20, "ONNX operator set", ge=18, le=23)
     tolerance: float = setting(

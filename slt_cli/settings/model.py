@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from slt_cli.settings.base import Section, multiple_of, setting
 
+TokenId = Annotated[int, Field(ge=0, lt=10**6)]
 Stream = Literal["keypoints", "face", "hand_left", "hand_right", "pose"]
 
 
@@ -75,8 +78,8 @@ class ModelSettings(Section):
     leaky_relu_negative_slope: float = setting(
         0.1, "slope of LeakyReLU below zero in the keypoint streams and the gloss MLP", ge=0, lt=1
     )
-    mska_input_dim: Literal[2, 3] = setting(
-        3, "values per keypoint: x and y, and with 3 the confidence"
+    mska_input_dim: int = setting(
+        3, "values per keypoint: 2 for x and y, 3 with the confidence", ge=2, le=3
     )
     mska_ctc_vocab: int | None = setting(
         None, "classes of the gloss heads with the blank; as many as needed when not given",
@@ -166,7 +169,7 @@ class ModelSettings(Section):
     decoder_prompt_text: str | None = setting(
         None, "text whose embeddings the learned vectors start from"
     )
-    decoder_prompt_tokens: list[int] | None = setting(
+    decoder_prompt_tokens: list[TokenId] | None = setting(
         None, "token ids whose embeddings the learned vectors start from"
     )
     decoder_prompt_std: float = setting(

@@ -14,7 +14,8 @@ from torch import nn
 from slt_cli.data.sample import Batch
 from slt_cli.errors import Diverged, Interrupted
 from slt_cli.losses.ctc import gloss_ctc_loss
-from slt_cli.losses.translation import translation_loss
+from slt_cli.losses.distillation import distillation_loss
+from slt_cli.losses.translation import IGNORE, translation_loss
 from slt_cli.models.translator import SltModel
 from slt_cli.training.optim import lr_at
 from slt_cli.training.state import Progress
@@ -35,6 +36,10 @@ class LoopConfig:
     label_smoothing: float
     translation_weight: float
     ctc_weight: float
+    distillation_weight: float
+    distillation_temperature: float
+    detach_teacher: bool
+    masked: bool
     save_every_steps: int
 
 
@@ -49,18 +54,32 @@ class TrainBatches(Protocol):
 
 
 def compute_losses(model: SltModel, batch: Batch, config: LoopConfig) -> dict[str, torch.Tensor]:
-    """Unweighted terms and their weighted sum `loss` for one batch."""
+    """Unweighted terms, their weighted sum `loss`, and the loss per `token`, for one batch.
+
+    Terms are sums over the tokens, glosses and frames of a clip, averaged over the clips (Guan et
+    al. 2024, as their code does it), and over the gloss heads: sums.
+    """
     output = model(batch.streams, batch.valid, batch.frame_valid, batch.labels)
-    terms = {
-        "translation": translation_loss(output.text_logits, batch.labels, config.label_smoothing)
-    }
-    total = config.translation_weight * terms["translation"]
-    if output.gloss_logits is not None and config.ctc_weight:
-        terms["ctc"] = gloss_ctc_loss(
-            output.gloss_logits, batch.frame_valid, batch.glosses, batch.gloss_lengths
-        )
-        total = total + config.ctc_weight * terms["ctc"]
-    return {**terms, "loss": total}
+    token = translation_loss(output.text_logits, batch.labels, config.label_smoothing)
+    terms = {"translation": token * (batch.labels != IGNORE).sum() / len(batch.labels)}
+    weights = {"translation": config.translation_weight}
+    glosses = output.glosses
+    if glosses is not None and config.ctc_weight:
+        terms["ctc"] = torch.stack(
+            [
+                gloss_ctc_loss(logits, glosses.valid, batch.glosses, batch.gloss_lengths)
+                for logits in glosses.logits.values()
+            ]
+        ).sum()
+        weights["ctc"] = config.ctc_weight
+    if glosses is not None and glosses.ensemble is not None and config.distillation_weight:
+        terms["distillation"] = distillation_loss(
+            glosses.logits, glosses.ensemble, glosses.valid, masked=config.masked,
+            temperature=config.distillation_temperature, detach_teacher=config.detach_teacher,
+        )  # fmt: skip
+        weights["distillation"] = config.distillation_weight
+    total = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
+    return {**terms, "token": token, "loss": total}
 
 
 def fit(

@@ -48,10 +48,10 @@ class Validator:
         record: dict[str, Any] = {"epoch": epoch, "step": progress.step}
         for split, terms in (("", means), ("val_", losses)):
             record |= {f"{split}loss": terms["loss"]}
-            for term in ("translation", "ctc"):
+            for term in ("translation", "ctc", "distillation"):
                 if term in terms:
                     record[f"{split}loss_{term}"] = terms[term]
-        record["val_perplexity"] = math.exp(min(losses["translation"], 50.0))
+        record["val_perplexity"] = math.exp(min(losses["token"], 50.0))
         if epoch % self.generate_every == 0 or epoch == self.config.epochs:
             record |= self.translations(epoch)
         record |= _speed(progress, means) | {"val_s": round(time.monotonic() - started, 3)}

@@ -3,6 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from slt_cli.data.augment import KeypointAugmentation
+from slt_cli.landmarks.normalise import PUBLISHED, normalise_keypoints
+from tests.landmarks.points import LAYOUT, random_clip
 
 NONE = {"scale": (1.0, 1.0), "rotate": (0.0, 0.0), "translate": (0.0, 0.0), "resample": (1.0, 1.0)}
 
@@ -10,8 +12,9 @@ NONE = {"scale": (1.0, 1.0), "rotate": (0.0, 0.0), "translate": (0.0, 0.0), "res
 def points() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     return {
-        "body": rng.normal(size=(6, 4, 3)).astype(np.float32),
-        "hand_left": rng.normal(size=(6, 3, 3)).astype(np.float32),
+        "body": rng.normal(size=(6, 79, 3)).astype(np.float32),
+        "face": rng.normal(size=(6, 26, 3)).astype(np.float32),
+        "hand_left": rng.normal(size=(6, 27, 3)).astype(np.float32),
     }
 
 
@@ -33,13 +36,57 @@ def test_a_quarter_turn_moves_x_to_y_and_leaves_confidence() -> None:
     np.testing.assert_array_equal(out[..., 2], before[..., 2])
 
 
-def test_scale_multiplies_distances_and_a_shift_moves_only_the_body() -> None:
+def test_scale_multiplies_distances_and_a_shift_moves_what_stands_in_the_signer_s_space() -> None:
     augmentation = KeypointAugmentation(**{**NONE, "scale": (2.0, 2.0), "translate": (0.5, 0.5)})
     out = augmentation.points(points(), np.random.default_rng(0))
-    np.testing.assert_allclose(
-        out["hand_left"][..., :2], 2 * points()["hand_left"][..., :2], rtol=1e-6
+    shift = {
+        "body": np.full((79, 1), 0.5),
+        "face": np.zeros((26, 1)),
+        "hand_left": np.zeros((27, 1)),
+    }
+    shift["hand_left"][:6] = 0.5  # arm and head
+    for name, before in points().items():
+        want = 2 * before[..., :2] + shift[name]
+        np.testing.assert_allclose(out[name][..., :2], want, atol=1e-5)
+        np.testing.assert_array_equal(out[name][..., 2], before[..., 2])
+
+
+def test_a_shift_moves_every_point_of_a_picture() -> None:
+    augmentation = KeypointAugmentation(**{**NONE, "translate": (0.5, 0.5)}, kind=PUBLISHED)
+    out = augmentation.points(points(), np.random.default_rng(0))
+    for name, before in points().items():
+        np.testing.assert_allclose(out[name][..., :2], before[..., :2] + 0.5, atol=1e-5)
+
+
+def test_augmented_streams_are_those_of_the_augmented_signer() -> None:
+    """To scale, turn and shift the signer in square pixels and to normalise is the same."""
+    clip = random_clip(np.random.default_rng(2))
+    shoulders = [LAYOUT.index(f"POSE.{side}_SHOULDER") for side in ("LEFT", "RIGHT")]
+    clip.valid[:, shoulders] = True
+    clip.keypoints[:, shoulders, :2] = [(0.6, 0.5), (0.4, 0.5)]
+    before = normalise_keypoints(clip)
+    ranges = {"scale": (1.1, 1.1), "rotate": (20.0, 20.0), "translate": (0.3, 0.3)}
+    augmentation = KeypointAugmentation(**{**NONE, **ranges})
+    out = augmentation.points(
+        {name: part.x for name, part in before.items()}, np.random.default_rng(0)
     )
-    np.testing.assert_allclose(out["body"][..., :2], 2 * points()["body"][..., :2] + 0.5, rtol=1e-5)
+    # In pixels: about the shoulder midpoint (320, 240), shoulders 128 px apart.
+    angle = np.deg2rad(20)
+    turn = 1.1 * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    pixels = clip.keypoints[..., :2] * clip.frame_size - (320, 240)
+    moved = (pixels @ turn.T + 0.3 * 128) / 128
+    for name in ("body", "hand_left", "hand_right"):
+        points = LAYOUT.streams[name]
+        arm = slice(0, None if name == "body" else 6)
+        seen = before[name].valid[:, arm]
+        want = moved[:, points][:, arm]
+        np.testing.assert_allclose(out[name][:, arm, :2][seen], want[seen], atol=1e-4)
+    body, hand = (out[name][..., :2] for name in ("body", "hand_left"))
+    seen = before["hand_left"].valid[:, 6:].all(axis=1, keepdims=True) | (
+        before["hand_left"].valid[:, 6:] & before["hand_left"].valid[:, 6:7]
+    )
+    relative = 2 * (body[:, 6:27] - body[:, 6:7])
+    np.testing.assert_allclose(hand[:, 6:][seen], relative[seen], atol=1e-4)
 
 
 def test_speed_changes_the_number_of_frames_but_keeps_the_ends() -> None:

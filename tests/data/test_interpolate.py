@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slt_cli.corpus.clip_files import ClipKeypoints
+from slt_cli.data.inputs import Masks, ModelInputs, Points
 from slt_cli.data.interpolate import fill_gaps
-from slt_cli.data.points import keypoint_streams
 from slt_cli.landmarks.layouts import get_layout
 
 LAYOUT = get_layout("mediapipe_holistic_543")
@@ -30,6 +30,11 @@ def clip_of(seen: str, values: list[float], time_s: list[float] | None = None) -
         crop_box=np.zeros((3, frames, 4), np.int32), crop_source=np.zeros((3, frames), np.uint8),
         layout=LAYOUT.name, frame_size=(100, 100), fps=Fraction(25),
     )  # fmt: skip
+
+
+def points_of(clip: ClipKeypoints, gap: int) -> tuple[Points, Masks]:
+    inputs = ModelInputs(streams=("keypoints",), sequence_length=99, interpolate_gap=gap)
+    return inputs.points(clip, lambda: np.zeros((0, 0), np.float32))
 
 
 def first_x(clip: ClipKeypoints) -> list[float]:
@@ -115,9 +120,9 @@ def test_against_interpolation_by_numpy(seen: str, longest: int, seed: int) -> N
 def test_streams_are_filled_on_request_only() -> None:
     clip = clip_of("xx.xx", [0.1, 0.2, 0, 0.4, 0.5])
     clip.keypoints[..., 0] += np.linspace(0, 0.3, len(LAYOUT)) * clip.valid
-    _, valid = keypoint_streams(clip, ["keypoints"])
+    _, valid = points_of(clip, 0)
     assert not valid["keypoints_hand_left"][2].any()
-    points, valid = keypoint_streams(clip, ["keypoints"], interpolate_gap=1)
+    points, valid = points_of(clip, 1)
     assert valid["keypoints_hand_left"].all()
     body = points["keypoints_body"]
     np.testing.assert_allclose(body[2, :, :2], (body[1, :, :2] + body[3, :, :2]) / 2, atol=1e-3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from slt_cli.data.annotations import read_split
 from slt_cli.data.collate import collate
 from slt_cli.data.crops import MEAN, STD, decode_crop, normalise_crop, read_crops
 from slt_cli.data.dataset import ClipDataset
+from slt_cli.data.inputs import ModelInputs
 from slt_cli.data.sample import ClipSample
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import InputError
@@ -45,13 +47,13 @@ def corpus(tmp_path: Path) -> CorpusPaths:
     return paths
 
 
-def dataset(corpus: CorpusPaths, streams: tuple[str, ...] = STREAMS, **options: int) -> ClipDataset:
+def dataset(corpus: CorpusPaths, streams: tuple[str, ...] = STREAMS, **options: Any) -> ClipDataset:
     records = read_split(corpus, "train")
     tokenizer = TextTokenizer.train([record.text for record in records], 300)
     return ClipDataset(
-        corpus, records, streams=streams, tokenizer=tokenizer,
-        glosses=(), sequence_length=4, image_size=24, pose_landmarks=17, max_target_length=20,
-        augment=None, seed=0, **options,
+        corpus, records,
+        inputs=ModelInputs(streams=streams, **{"sequence_length": 4, "image_size": 24, **options}),
+        tokenizer=tokenizer, glosses=(), max_target_length=20, augment=None, seed=0,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slt_cli.data.thin import thin_by_time
+from slt_cli.data.thin import central_frames, thin_by_time
 
 
 def test_a_short_clip_keeps_every_frame() -> None:
@@ -20,6 +20,19 @@ def test_variable_frame_rate_is_spread_over_time_not_over_frames() -> None:
     time_s = np.concatenate([np.linspace(0, 1, 10), [1.5, 2.0]])
     kept = time_s[thin_by_time(time_s, 5)]
     assert kept.tolist() == [0.0, time_s[4], 1.0, 1.5, 2.0] or np.diff(kept).max() <= 0.56
+
+
+@given(st.integers(0, 2000), st.integers(8, 500))
+def test_the_middle_of_a_clip_is_cut_to_a_multiple_of_four(num_frames: int, limit: int) -> None:
+    frames = central_frames(num_frames, limit)
+    assert (np.diff(frames) == 1).all()
+    if num_frames < 4:
+        assert len(frames) == num_frames
+        return
+    assert len(frames) % 4 == 0
+    assert len(frames) > min(num_frames, limit) - 4
+    before, after = frames[0], num_frames - 1 - frames[-1]
+    assert (before == 0) if num_frames <= limit else (0 <= after - before <= 4)
 
 
 @given(st.lists(st.floats(0.001, 1.0), min_size=1, max_size=200), st.integers(2, 50))

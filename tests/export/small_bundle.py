@@ -43,7 +43,7 @@ def word_tokenizer() -> TextTokenizer:
 def small_preprocess(*, num_glosses: int = 6) -> Preprocess:
     """What fits `small_model`."""
     return Preprocess(
-        layout="made", normalisation="none", streams=("keypoints",), num_points=POINTS,
+        layout="made", normalisation="signer", streams=("keypoints",), num_points=POINTS,
         sequence_length=40, image_size=32, pose_landmarks=4, glosses=GLOSSES[:num_glosses],
         bos_id=1, eos_id=2, pad_id=0, max_length=12, landmarks={"layout": "made"},
     )  # fmt: skip

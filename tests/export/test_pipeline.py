@@ -26,8 +26,8 @@ from tests.corpora import write_corpus
 from tests.export.test_onnx import change_a_weight
 
 TINY = {
-    "sequence_length": 16, "d_model": 16, "projector_dim": 16, "mska_temporal_blocks": 1,
-    "temporal_layers": 1, "decoder_layers": 1, "vocab_size": 40,
+    "sequence_length": 16, "d_model": 16, "mska_width": 16, "mska_temporal_blocks": 2,
+    "mska_stream_heads": 2, "decoder_layers": 1, "vocab_size": 40,
 }  # fmt: skip
 
 
@@ -51,15 +51,15 @@ def write_untrained_run(run: Path, corpus: Path) -> None:
     data = build_dataset(
         settings, corpus_paths(settings.data), records, tokenizer, glosses, augment=False
     )
-    shape = ModelShape(len(tokenizer), len(glosses), data.num_points(), {})
-    model = build_model(settings.model, shape, max_target_length=8)
+    shape = ModelShape(len(glosses), data.num_points(), data.pose_dim(), {})
+    model = build_model(settings, shape, tokenizer)
     landmarks = {**data.landmarks(), "model": "/home/ana/models/holistic.task"}
     save_checkpoint(
         run / "best.pt",
         {
             "kind": "translator", "settings": settings.model_dump(mode="json"),
             "shape": asdict(shape), "tokenizer": tokenizer.to_json(), "glosses": glosses,
-            "landmarks": landmarks, "model": model.state_dict(),
+            "decoder": model.decoder.config_dict(), "landmarks": landmarks, "model": model.state_dict(),
         },
     )  # fmt: skip
 
@@ -98,7 +98,7 @@ def copied_graphs(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_stdout_holds_the_result_alone_with_the_figures(exported: Exported) -> None:
     assert exported.stdout.count("\n") == 1
     facts = exported.facts
-    assert set(facts["parity"]) == {"memory", "gloss_logits", "logits"}
+    assert set(facts["parity"]) == {"memory", "memory_valid", "gloss_scores", "gloss_valid", "logits"}
     assert all(0 < difference < 1e-4 for difference in facts["parity"].values())
     assert facts["text_check"]["clips"] == 3
     assert facts["text_check"]["source"] == "the validation split"

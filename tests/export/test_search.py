@@ -8,6 +8,7 @@ import torch
 
 from slt_cli.evaluation import decoding
 from slt_cli.export.search import beam_search, greedy_ctc, log_softmax
+from slt_cli.models.decoder import Memory
 from tests.export.small_bundle import talkative_model
 from tests.models.small import random_inputs
 
@@ -67,14 +68,14 @@ SEARCHES = [(1, 1.0, 12), (2, 0.0, 5), (4, 1.0, 12), (5, -0.5, 1), (7, 2.0, 9)]
 @pytest.mark.parametrize("seed", range(10))
 def test_the_search_equals_generate_of_transformers(family: str, seed: int) -> None:
     model = talkative_model(family=family, seed=seed)
-    streams, valid, frame_valid = random_inputs([1, 5, 9, 16], seed=seed)
     with torch.no_grad():
-        features = model.encode(streams, valid, frame_valid).features
-        memory = model.decoder.encode(features, frame_valid)
+        encoding = model.encode(*random_inputs([1, 5, 9, 16], seed=seed))
+        memory = model.decoder.encode(encoding.features, encoding.valid)
     for beams, penalty, length in SEARCHES:
         generated = model.decoder.generate(
-            features, frame_valid, beams=beams, length_penalty=penalty, max_length=length
-        )
+            encoding.features, encoding.valid, beams=beams, length_penalty=penalty,
+            max_length=length,
+        )  # fmt: skip
         for clip, expected in enumerate(generated[:, 1:].tolist()):
 
             def next_logits(tokens: np.ndarray, clip: int = clip) -> np.ndarray:
@@ -82,8 +83,10 @@ def test_the_search_equals_generate_of_transformers(family: str, seed: int) -> N
                 with torch.no_grad():
                     logits = model.decoder.decode(
                         torch.from_numpy(tokens),
-                        memory[clip].expand(rows, -1, -1),
-                        frame_valid[clip].expand(rows, -1),
+                        Memory(
+                            memory.hidden[clip].expand(rows, -1, -1),
+                            memory.valid[clip].expand(rows, -1),
+                        ),
                     )
                 return logits[:, -1].numpy()
 

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slt_cli.errors import InputError
 from slt_cli.landmarks.layouts import LAYOUTS, STREAMS, get_layout
-from slt_cli.landmarks.normalise import normalise_keypoints
+from slt_cli.landmarks.normalise import PUBLISHED, SIGNER, normalise_keypoints, standing
 from tests.landmarks.points import BODY, LAYOUT, Clip, frame, hand, random_clip
 
 
@@ -22,13 +23,20 @@ def test_values_by_hand() -> None:
     names = [LAYOUT.points[i] for i in LAYOUT.streams["body"]]
     body, wrist = streams["body"], names.index("POSE.LEFT_WRIST")
     np.testing.assert_allclose(body.x[0, wrist], [1.0, 0.75, 1.0], atol=1e-6)
-    assert body.valid[0].sum() == 5
+    assert body.valid[0].sum() == 5 + 21
     assert not body.x[0, ~body.valid[0]].any()
-    # The fifth point lies 20 px right of the wrist: half a shoulder width, times the gain of 2.
-    np.testing.assert_allclose(streams["hand_left"].x[0, 4], [1.0, 0.0, 1.0], atol=1e-5)
-    np.testing.assert_array_equal(streams["hand_left"].x[0, 0, :2], [0, 0])
-    assert not streams["hand_right"].valid.any()
-    assert not streams["hand_right"].x.any()
+    # The fifth point lies 20 px right of the wrist: half a shoulder width, times the gain of 2 in
+    # the hand's own stream; in the body it stands at (160, 70).
+    left = streams["hand_left"]
+    np.testing.assert_allclose(left.x[0, 6 + 4], [1.0, 0.0, 1.0], atol=1e-5)
+    np.testing.assert_array_equal(left.x[0, 6, :2], [0, 0])
+    np.testing.assert_allclose(body.x[0, 6 + 4], [1.5, 0.75, 1.0], atol=1e-6)
+    # Arm and head points of a hand's stream are those of the body.
+    np.testing.assert_allclose(left.x[0, 3], [0.5, 0.0, 1.0], atol=1e-6)
+    np.testing.assert_array_equal(left.x[:, :6], body.x[:, :6])
+    right = streams["hand_right"]
+    assert right.valid[0].nonzero()[0].tolist() == [0, 3, 5]
+    assert not right.x[:, 6:].any()
 
 
 def test_one_bad_frame_does_not_change_the_unit() -> None:
@@ -40,7 +48,7 @@ def test_one_bad_frame_does_not_change_the_unit() -> None:
 def test_leaning_of_the_body_is_seen() -> None:
     leaning = {name: (x + 0.1, y) for name, (x, y) in BODY.items()}
     x = normalise_keypoints(clip_of(BODY, BODY, leaning))["body"].x
-    moved = x[2, 0, 0] - x[0, 0, 0]
+    moved = x[2, 5, 0] - x[0, 5, 0]
     assert moved == pytest.approx(0.5, abs=1e-5)  # 20 px of 40
 
 
@@ -48,7 +56,7 @@ def test_without_shoulders_the_face_gives_the_unit() -> None:
     """Points in arm's proportion: the result agrees with that of the shoulders within 15 %."""
     rng = np.random.default_rng(0)
     face = {f"FACE.{i}": (0.5 + 0.03 * rng.normal(), 0.2) for i in range(468)}
-    face |= {"FACE.10": (0.5, 0.1), "FACE.152": (0.5, 0.1 + 0.4 / 1.9)}
+    face |= {"FACE.10": (0.5, 0.1), "FACE.152": (0.5, 0.1 + 0.4 / 1.9), "FACE.4": (0.48, 0.21)}
     whole = clip_of({**BODY, **face})
     only_face = clip_of(face)
     a, b = (normalise_keypoints(c)["face"].x for c in (whole, only_face))
@@ -96,8 +104,54 @@ def test_every_layout_gives_every_stream(name: str) -> None:
     layout, rng = get_layout(name), np.random.default_rng(1)
     keypoints = rng.random((4, len(layout), 3)).astype(np.float32)
     clip = Clip(keypoints, np.ones((4, len(layout)), bool), (320, 240), name)
-    streams = normalise_keypoints(clip)
-    assert tuple(streams) == STREAMS
-    for stream, part in streams.items():
-        assert part.x.shape == (4, len(layout.streams[stream]), 3)
-        assert np.isfinite(part.x).all()
+    for kind in (SIGNER, PUBLISHED):
+        streams = normalise_keypoints(clip, kind)
+        assert tuple(streams) == STREAMS
+        for stream, part in streams.items():
+            assert part.x.shape == (4, len(layout.streams[stream]), 3)
+            assert part.x.dtype == np.float32
+            assert np.isfinite(part.x).all()
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_wrists_and_the_tip_of_the_nose_are_the_roots_of_every_layout(name: str) -> None:
+    layout, rng = get_layout(name), np.random.default_rng(1)
+    keypoints = rng.random((4, len(layout), 3)).astype(np.float32)
+    clip = Clip(keypoints, np.ones((4, len(layout)), bool), (320, 240), name)
+    tip = {"mediapipe": "FACE.4", "coco": "FACE.30", "openpose": "FACE.30"}[name.split("_")[0]]
+    for stream, root in (
+        ("hand_left", "LEFT_HAND.WRIST"), ("hand_right", "RIGHT_HAND.WRIST"), ("face", tip),
+    ):  # fmt: skip
+        place = layout.streams[stream].index(layout.index(root))
+        x = normalise_keypoints(clip)[stream].x
+        assert not x[:, place, :2].any()
+        others = np.delete(np.arange(6 if stream != "face" else 0, x.shape[1]), place)
+        assert x[:, others, :2].any()
+        assert standing(stream, SIGNER) == slice(0, 0 if stream == "face" else 6)
+
+
+def test_a_hand_without_its_wrist_is_placed_around_its_mean() -> None:
+    clip = clip_of({**BODY, **hand("LEFT", (0.7, 0.7), size=0.1)})
+    wrist = LAYOUT.index("LEFT_HAND.WRIST")
+    clip.valid[:, wrist] = False
+    clip.keypoints[:, wrist] = 0
+    x = normalise_keypoints(clip)["hand_left"].x
+    np.testing.assert_allclose(x[0, 7:, :2].mean(axis=0), 0, atol=1e-6)
+    assert not x[0, 6].any()
+
+
+def test_published_values_by_hand() -> None:
+    streams = normalise_keypoints(clip_of(BODY | {"POSE.LEFT_EYE": (1.25, -0.5)}), PUBLISHED)
+    body = streams["body"]
+    np.testing.assert_allclose(body.x[0, 0], [0.0, 0.6, 1.0], atol=1e-6)  # nose at (0.5, 0.2)
+    np.testing.assert_allclose(body.x[0, 1], [1.5, 2.0, 1.0], atol=1e-6)  # outside the picture
+    np.testing.assert_array_equal(body.x[0, ~body.valid[0]] - [-1, 1, 0], 0)
+    for stream in STREAMS:
+        places = [LAYOUT.streams["body"].index(i) for i in LAYOUT.streams[stream]]
+        np.testing.assert_array_equal(streams[stream].x, body.x[:, places])
+        assert standing(stream, PUBLISHED) == slice(0, None)
+
+
+def test_any_other_kind_is_refused() -> None:
+    with pytest.raises(InputError, match="'median_shoulders_v1'"):
+        normalise_keypoints(clip_of(BODY), "median_shoulders_v1")

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from pathlib import Path
 
+import numpy as np
+import pytest
 import torch
 
 from slt_cli.losses.ctc import ctc_feasible, gloss_ctc_loss
@@ -20,7 +23,7 @@ def brute_force(log_probs: torch.Tensor, target: list[int]) -> float:
 
 def test_loss_equals_the_sum_over_all_alignments() -> None:
     logits = torch.randn(1, 4, 3, generator=torch.Generator().manual_seed(1))
-    expected = brute_force(logits[0].log_softmax(-1), [1, 2]) / 2
+    expected = brute_force(logits[0].log_softmax(-1), [1, 2])
     loss = gloss_ctc_loss(
         logits, torch.ones(1, 4, dtype=torch.bool), torch.tensor([[1, 2]]), torch.tensor([2])
     )
@@ -33,12 +36,49 @@ def test_feasibility_counts_equal_neighbours() -> None:
     assert feasible.tolist() == [False, True, True]
 
 
-def test_infeasible_and_unlabelled_clips_take_no_part() -> None:
+def test_infeasible_and_unlabelled_clips_add_nothing_but_their_number() -> None:
     generator = torch.Generator().manual_seed(2)
-    logits = torch.randn(3, 4, 5, generator=generator)
+    logits = torch.randn(3, 4, 5, generator=generator, requires_grad=True)
     valid = torch.tensor([[1, 1, 1, 1], [1, 0, 0, 0], [1, 1, 1, 1]], dtype=torch.bool)
     glosses, lengths = torch.tensor([[1, 2], [3, 4], [0, 0]]), torch.tensor([2, 2, 0])
     only = gloss_ctc_loss(logits[:1], valid[:1], glosses[:1], lengths[:1])
-    assert torch.isclose(gloss_ctc_loss(logits, valid, glosses, lengths), only)
+    all_three = gloss_ctc_loss(logits, valid, glosses, lengths)
+    assert torch.isclose(all_three, only / 3)
+    (gradient,) = torch.autograd.grad(all_three, logits)
+    assert gradient[0].any()
+    assert not gradient[1:].any()
     nobody = gloss_ctc_loss(logits[1:], valid[1:], glosses[1:], lengths[1:])
     assert nobody.item() == 0.0
+
+
+def test_a_table_without_any_gloss_is_zero() -> None:
+    logits, valid = torch.zeros(2, 3, 4), torch.ones(2, 3, dtype=torch.bool)
+    none = torch.zeros(2, dtype=torch.long)
+    assert gloss_ctc_loss(logits, valid, none.new_zeros(2, 0), none).item() == 0.0
+
+
+def test_padded_frames_have_no_say() -> None:
+    logits = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(3))
+    valid = torch.arange(6) < torch.tensor([[6], [4]])
+    glosses, lengths = torch.tensor([[1, 2], [3, 4]]), torch.tensor([2, 2])
+    expected = gloss_ctc_loss(logits, valid, glosses, lengths)
+    logits[1, 4:] = 100 * torch.arange(5)
+    assert torch.equal(gloss_ctc_loss(logits, valid, glosses, lengths), expected)
+
+
+@pytest.mark.real
+def test_loss_equals_the_published_one_on_labelled_clips(real_data: Path) -> None:
+    with np.load(real_data / "reference_numbers" / "losses_ctc_smoothing.npz") as file:
+        numbers = {name: torch.from_numpy(file[name]) for name in file.files if "ctc" in name}
+    log_probs, lengths = numbers["ctc.log_probs"], numbers["ctc.input_lengths"]
+    valid = torch.arange(log_probs.shape[1]) < lengths[:, None]
+    labels, label_lengths = numbers["ctc.labels"], numbers["ctc.label_lengths"]
+    assert ctc_feasible(lengths, labels, label_lengths).tolist() == [True, True, False, True]
+    loss = gloss_ctc_loss(log_probs, valid, labels, label_lengths)
+    # The fourth clip has no labels: the published code teaches it blanks, ours leaves it out.
+    expected = numbers["ctc.loss"] - numbers["ctc.per_sample"][3] / 4
+    assert math.isclose(loss.item(), expected.item(), rel_tol=2e-6)
+    for clip, one in enumerate(numbers["ctc.per_sample"][:3]):
+        rows = slice(clip, clip + 1)
+        alone = gloss_ctc_loss(log_probs[rows], valid[rows], labels[rows], label_lengths[rows])
+        assert math.isclose(alone.item(), one.item(), rel_tol=2e-6)

@@ -5,34 +5,52 @@ from __future__ import annotations
 import torch
 
 from slt_cli.models.decoder import TextSeq2SeqDecoder, build_seq2seq
-from slt_cli.models.keypoints import KeypointEncoder
+from slt_cli.models.mapper import GlossEmbedding, GlossMLP
+from slt_cli.models.mska.encoder import MSKAEncoder
 from slt_cli.models.multistream import MultiStreamEncoder
 from slt_cli.models.temporal import TemporalTransformer
-from slt_cli.models.translator import SltModel
+from slt_cli.models.translator import Fusion, SltModel
 
-POINTS = {"body": 5, "hand_left": 4, "hand_right": 4}
+POINTS = {"body": 5, "face": 3, "hand_left": 4, "hand_right": 4}
+POSE = 6
+WIDTH = 24
 
 
-def small_model(*, family: str = "mbart", num_glosses: int = 6, seed: int = 0) -> SltModel:
+def small_model(
+    *,
+    family: str = "mbart",
+    num_glosses: int = 6,
+    seed: int = 0,
+    keypoints: bool = True,
+    pose: bool = False,
+    fusion: Fusion = "add",
+    probabilities: bool = False,
+) -> SltModel:
     torch.manual_seed(seed)
-    keypoints = KeypointEncoder(
-        num_points=POINTS, channels=3, width=16, heads=2, blocks=1, kernel=3, dropout=0.1
-    )
+    classes = num_glosses + 1 if num_glosses else 0
+    mska = MSKAEncoder(
+        num_points=POINTS, num_classes=classes, width=16, blocks=2, stream_heads=2
+    ) if keypoints else None  # fmt: skip
+    mapper: GlossMLP | GlossEmbedding | None = None
+    if mska is not None and (fusion != "none" or not pose):
+        mapper = GlossMLP(
+            in_dim=mska.gloss_dim, out_dim=WIDTH, hidden=[20], activation="relu",
+            negative_slope=0.1, dropout=0.0,
+        )  # fmt: skip
+        if probabilities:
+            mapper = GlossEmbedding(num_classes=classes, out_dim=WIDTH)
     encoder = MultiStreamEncoder(
-        keypoints=keypoints, backbones={}, frozen=frozenset(), pose_points=0, projector_dim=16,
-        temporal=TemporalTransformer(width=24, layers=1, heads=2, dropout=0.1), d_model=24,
-    )  # fmt: skip
+        backbones={}, pose_dim=POSE * 3, projector_dim=16, d_model=WIDTH,
+        temporal=TemporalTransformer(width=WIDTH, layers=1, heads=2, dropout=0.1),
+    ) if pose else None  # fmt: skip
     decoder = build_seq2seq(
-        family=family, vocab_size=40, d_model=24, layers=1, heads=2, dropout=0.1, max_source=64,
+        family=family, vocab_size=40, d_model=WIDTH, layers=1, heads=2, dropout=0.1, max_source=64,
         max_target=32, pad_id=0, bos_id=1, eos_id=2,
     )  # fmt: skip
     return SltModel(
-        encoder=encoder,
-        decoder=TextSeq2SeqDecoder(decoder),
-        d_model=24,
-        num_glosses=num_glosses,
-        fuse_glosses=True,
-    )
+        mska=mska, mapper=mapper, encoder=encoder, decoder=TextSeq2SeqDecoder(decoder),
+        fusion=fusion, num_classes=classes,
+    )  # fmt: skip
 
 
 def random_inputs(
@@ -43,11 +61,11 @@ def random_inputs(
     frames = max(lengths)
     frame_valid = torch.arange(frames) < torch.tensor(lengths)[:, None]
     streams, valid = {}, {}
-    for name, count in POINTS.items():
+    named = {f"keypoints_{part}": count for part, count in POINTS.items()} | {"pose": POSE}
+    for name, count in named.items():
         shape = (len(lengths), frames, count)
-        valid[f"keypoints_{name}"] = (torch.rand(shape, generator=generator) > 0.2) & frame_valid[
-            ..., None
-        ]
-        points = torch.randn((*shape, 3), generator=generator)
-        streams[f"keypoints_{name}"] = points * valid[f"keypoints_{name}"][..., None]
+        valid[name] = (torch.rand(shape, generator=generator) > 0.2) & frame_valid[..., None]
+        valid[name][:, 1] = False  # a frame in which nothing was seen
+        points = torch.rand((*shape, 3), generator=generator)
+        streams[name] = points * valid[name][..., None]
     return streams, valid, frame_valid

@@ -1,37 +1,65 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
+from slt_cli.models.translator import SltModel, gloss_scores
 from tests.models.small import random_inputs, small_model
 
 SEARCH = {"beams": 1, "length_penalty": 1.0, "max_length": 8}
+KINDS = [
+    {},
+    {"family": "t5"},
+    {"probabilities": True},
+    {"pose": True},
+    {"pose": True, "fusion": "concat"},
+    {"pose": True, "fusion": "none"},
+    {"pose": True, "keypoints": False},
+    {"num_glosses": 0},
+]
 
 
-@pytest.mark.parametrize("family", ["mbart", "t5"])
-def test_a_clip_alone_equals_the_clip_in_a_padded_batch(family: str) -> None:
-    model = small_model(family=family).double().eval()
-    streams, valid, frame_valid = random_inputs([7, 12, 3])
-    streams = {name: tensor.double() for name, tensor in streams.items()}
+def one(inputs: tuple, row: int, length: int) -> tuple:
+    streams, valid, frame_valid = inputs
+    return (
+        {n: t[row : row + 1, :length] for n, t in streams.items()},
+        {n: t[row : row + 1, :length] for n, t in valid.items()},
+        frame_valid[row : row + 1, :length],
+    )
+
+
+def in_double(inputs: tuple) -> tuple:
+    streams, valid, frame_valid = inputs
+    return {n: t.double() for n, t in streams.items()}, valid, frame_valid
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_clip_alone_equals_the_clip_in_a_padded_batch(kind: dict) -> None:
+    model = small_model(**kind).double().eval()
+    lengths = [7, 12, 3]
+    inputs = in_double(random_inputs(lengths))
+    for name, tensor in inputs[0].items():
+        assert name in inputs[1]
+        tensor[~inputs[2]] = math.nan  # whatever stands in the padding
     labels = torch.tensor([[5, 6, 2]] * 3)
-    together = model(streams, valid, frame_valid, labels)
-    for row, length in enumerate([7, 12, 3]):
-        alone = model(
-            {n: t[row : row + 1, :length] for n, t in streams.items()},
-            {n: t[row : row + 1, :length] for n, t in valid.items()},
-            frame_valid[row : row + 1, :length],
-            labels[row : row + 1],
-        )
+    together = model(*inputs, labels)
+    for row, length in enumerate(lengths):
+        alone = model(*one(inputs, row, length), labels[row : row + 1])
         torch.testing.assert_close(
             alone.text_logits[0], together.text_logits[row], rtol=1e-10, atol=1e-10
         )
-        torch.testing.assert_close(
-            alone.gloss_logits[0], together.gloss_logits[row, :length], rtol=1e-10, atol=1e-10
-        )
+        if together.glosses is not None:
+            seen = together.glosses.valid[row]
+            torch.testing.assert_close(
+                gloss_scores(alone.glosses)[0], gloss_scores(together.glosses)[row][seen],
+                rtol=1e-10, atol=1e-10,
+            )  # fmt: skip
 
 
 def test_garbage_in_masked_joints_changes_nothing() -> None:
-    model = small_model().eval()
+    model = small_model(pose=True).eval()
     streams, valid, frame_valid = random_inputs([6, 9])
     labels = torch.tensor([[5, 2], [7, 2]])
     clean = model(streams, valid, frame_valid, labels).text_logits
@@ -42,7 +70,7 @@ def test_garbage_in_masked_joints_changes_nothing() -> None:
 
 
 def test_a_clip_without_any_visible_joint_stays_finite() -> None:
-    model = small_model().eval()
+    model = small_model(pose=True).eval()
     streams, valid, frame_valid = random_inputs([5])
     hidden = {name: torch.zeros_like(mask) for name, mask in valid.items()}
     output = model(streams, hidden, frame_valid, torch.tensor([[4, 2]]))
@@ -62,43 +90,65 @@ def test_permuting_the_batch_permutes_the_outputs() -> None:
     torch.testing.assert_close(permuted, features[order])
 
 
-@pytest.mark.parametrize("family", ["mbart", "t5"])
-def test_every_parameter_receives_a_gradient(family: str) -> None:
-    model = small_model(family=family).train()
-    output = model(*random_inputs([7, 5]), torch.tensor([[5, 6, 2], [8, 2, 0]]))
-    (output.text_logits.square().mean() + output.gloss_logits.square().mean()).backward()
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_parameter_receives_a_gradient(kind: dict) -> None:
+    model = small_model(**kind).train()
+    output = model(*random_inputs([9, 5]), torch.tensor([[5, 6, 2], [8, 2, 0]]))
+    loss = output.text_logits.square().mean()
+    if output.glosses is not None:
+        loss = loss + sum(x.log_softmax(-1)[..., 0].mean() for x in output.glosses.logits.values())
+    loss.backward()
     silent = [n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum()]
     # Keys have no bias gradient: a constant added to every key leaves a softmax unchanged.
     assert not [n for n in silent if not n.endswith("k_proj.bias")]
 
 
+def test_mapped_keypoints_meet_the_frames_they_come_from() -> None:
+    model = small_model(pose=True).eval()
+    inputs = random_inputs([9])
+    both = model.encode(*inputs)
+    assert both.features.shape[1] == 9
+    mapped = model._mapped(model.mska(*parts(inputs)))
+    alone = model.encoder(*inputs)
+    torch.testing.assert_close(both.features - alone, mapped[:, torch.arange(9) // 4])
+
+
+def parts(inputs: tuple) -> tuple:
+    streams, valid, frame_valid = inputs
+    cut = len("keypoints_")
+    return (
+        {n[cut:]: t for n, t in streams.items() if n.startswith("keypoints_")},
+        {n[cut:]: t for n, t in valid.items() if n.startswith("keypoints_")},
+        frame_valid,
+    )
+
+
+def test_a_model_without_inputs_is_refused() -> None:
+    with pytest.raises(ValueError, match="keypoints, crops or pose"):
+        SltModel(mska=None, mapper=None, encoder=None, decoder=small_model().decoder)
+
+
 def test_teacher_forced_logits_equal_stepwise_decoding() -> None:
     model = small_model().eval()
-    streams, valid, frame_valid = random_inputs([6])
-    features = model.encode(streams, valid, frame_valid).features
+    encoding = model.encode(*random_inputs([6]))
     labels = torch.tensor([[9, 4, 7, 2]])
-    forced = model.decoder(features, frame_valid, labels)
-    memory = model.decoder.encode(features, frame_valid)
+    forced = model.decoder(encoding.features, encoding.valid, labels)
+    memory = model.decoder.encode(encoding.features, encoding.valid)
     for length in range(1, 5):
         tokens = torch.cat([torch.tensor([[1]]), labels[:, : length - 1]], 1)
-        step = model.decoder.decode(tokens, memory, frame_valid)[:, -1]
+        step = model.decoder.decode(tokens, memory)[:, -1]
         torch.testing.assert_close(step, forced[:, length - 1], rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_generation_does_not_depend_on_the_batch(beams: int) -> None:
     model = small_model(seed=3).eval()
-    streams, valid, frame_valid = random_inputs([6, 11, 4], seed=1)
+    lengths = [6, 11, 4]
+    inputs = random_inputs(lengths, seed=1)
     search = {**SEARCH, "beams": beams}
-    together = model.decoder.generate(
-        model.encode(streams, valid, frame_valid).features, frame_valid, **search
-    )
-    for row, length in enumerate([6, 11, 4]):
-        mask = frame_valid[row : row + 1, :length]
-        features = model.encode(
-            {n: t[row : row + 1, :length] for n, t in streams.items()},
-            {n: t[row : row + 1, :length] for n, t in valid.items()},
-            mask,
-        ).features
-        alone = model.decoder.generate(features, mask, **search)[0].tolist()
+    encoding = model.encode(*inputs)
+    together = model.decoder.generate(encoding.features, encoding.valid, **search)
+    for row, length in enumerate(lengths):
+        lone = model.encode(*one(inputs, row, length))
+        alone = model.decoder.generate(lone.features, lone.valid, **search)[0].tolist()
         assert alone == together[row].tolist()[: len(alone)]

@@ -183,7 +183,7 @@ def test_strips_are_filled_where_something_was_seen(root: Path) -> None:
 
     from slt_cli.landmarks.layouts import get_layout
 
-    points = list(get_layout("mediapipe_holistic_543").streams["hand_left"])
+    points = list(get_layout("mediapipe_holistic_543").component("LEFT_HAND"))
 
     def hide(clip):  # frames 0, 1 and 5 of 6 without left hand
         valid, keypoints = clip.valid.copy(), clip.keypoints.copy()

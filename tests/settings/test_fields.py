@@ -18,6 +18,8 @@ FIELDS = {f"{section}.{name}": field for section, name, field in iter_fields()}
 OPEN_TEXTS = {
     "model.face_backbone", "model.hand_left_backbone", "model.hand_right_backbone", "demo.preset",
     "extract.files_from", "extract.columns", "check.columns",
+    "data.tokenizer", "model.decoder_model", "model.decoder_source_code",
+    "model.decoder_target_code", "model.decoder_prompt_text", "model.decoder_kwargs",
 }  # fmt: skip
 
 
@@ -44,6 +46,8 @@ def is_closed(annotation, metadata, key: str) -> bool:
     found = bounds([*metadata, *(n for m in metadata for n in getattr(m, "metadata", []))])
     if annotation in (int, float):
         return bool(found & {"ge", "gt"}) and bool(found & {"le", "lt"})
+    if origin is dict:
+        return key in OPEN_TEXTS
     return annotation is str and (key in OPEN_TEXTS or "pattern" in found)
 
 

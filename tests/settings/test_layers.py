@@ -59,7 +59,7 @@ def test_sections_merge_key_by_key(tmp_path):
     path = write(tmp_path / "a.yaml", "model:\n  d_model: 64\noptim:\n")
     settings = load_settings(preset="tiny-cpu", config_files=[path]).settings
     assert settings.model.d_model == 64
-    assert settings.model.projector_dim == 48
+    assert settings.model.mska_width == 16
 
 
 def test_overrides_hold_exactly_what_was_written(tmp_path):

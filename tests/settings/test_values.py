@@ -126,7 +126,7 @@ def test_wrong_types_in_files_are_refused(tmp_path, text, key):
     ("assignments", "fragments"),
     [
         (["model.d_model=50", "model.temporal_heads=4"], ["d_model (50)", "temporal_heads (4)"]),
-        (["model.projector_dim=10", "model.mska_heads=3"], ["projector_dim (10)"]),
+        (["model.mska_width=24", "model.mska_heads=5"], ["mska_width (24)"]),
         (["model.d_model=60", "model.decoder_heads=7"], ["decoder_heads (7)"]),
         (["model.mska_temporal_kernel=4"], ["must be odd"]),
         (["data.keypoint_scale_range=2,1"], ["min 2.0 is above max 1.0"]),

@@ -14,7 +14,7 @@ from slt_cli.corpus.rules.crops import CropListing
 from slt_cli.corpus.rules.limits import Limits
 from slt_cli.corpus.rules.pictures import CropSample, look_at_crop
 from slt_cli.errors import InputError
-from slt_cli.landmarks.layouts import Layout, get_layout
+from slt_cli.landmarks.layouts import COMPONENTS, Layout, get_layout
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class ClipFacts:
     """What stays of a clip once it has been checked; `unreadable` says why it could not be.
 
     `fps` is measured from the times, None where they do not tell. `coverage` is the share of frames
-    in which each stream has a point. `source` identifies what the clip was made from: the file's
-    sha256 and the span cut out of it.
+    in which each part of the signer has a point. `source` identifies what the clip was made from:
+    the file's sha256 and the span cut out of it.
     """
 
     video_id: str
@@ -87,11 +87,13 @@ class OpenClip:
 
     @cached_property
     def coverage(self) -> dict[str, float]:
-        """Share of frames in which each stream has at least one point."""
-        valid = self.arrays.valid
+        """Share of frames in which each part of the signer has at least one point."""
+        if not len(self):
+            return dict.fromkeys(COMPONENTS, 0.0)
+        valid, component = self.arrays.valid, self.layout.component
         return {
-            stream: float(valid[:, list(points)].any(axis=1).mean()) if len(self) else 0.0
-            for stream, points in self.layout.streams.items()
+            part: float(valid[:, list(component(name))].any(axis=1).mean())
+            for part, name in COMPONENTS.items()
         }
 
     @cached_property

@@ -10,7 +10,7 @@ from slt_cli.corpus.clip_files import ClipKeypoints, load_clip_keypoints
 from slt_cli.corpus.rules.clip import ClipFacts
 from slt_cli.corpus.rules.corpus import Corpus
 from slt_cli.corpus.rules.finding import Finding
-from slt_cli.landmarks.layouts import get_layout
+from slt_cli.landmarks.layouts import COMPONENTS, get_layout
 from slt_cli.pipelines.validation.charts import histograms, strip
 from slt_cli.pipelines.validation.html import findings_section, page, section
 from slt_cli.pipelines.validation.pictures import COLOURS, contact_sheet
@@ -65,10 +65,10 @@ def _strips_section(corpus: Corpus, worst: Sequence[ClipFacts]) -> str:
 def _strips(facts: ClipFacts, clip: ClipKeypoints) -> str:
     layout = get_layout(facts.layout)
     cells = ""
-    for stream, name in _NAMES.items():
-        seen = clip.valid[:, list(layout.streams[stream])].any(axis=1)
+    for part, name in _NAMES.items():
+        seen = clip.valid[:, list(layout.component(COMPONENTS[part]))].any(axis=1)
         bar = strip(seen, f"{name} of {facts.video_id}: {seen.mean():.0%}")
-        cells += f'<span>{name}</span><div class="{stream}">{bar}</div><b>{seen.mean():.0%}</b>'
+        cells += f'<span>{name}</span><div class="{part}">{bar}</div><b>{seen.mean():.0%}</b>'
     return f"<div class=clip>{_heading(facts)}<div class=strips>{cells}</div></div>"
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from slt_cli.corpus.clip_files import save_pose
 from slt_cli.corpus.packing import pack_corpus
 from slt_cli.corpus.paths import CorpusPaths
-from slt_cli.landmarks.layouts import get_layout
+from slt_cli.landmarks.layouts import COMPONENTS, get_layout
 from tests.corpus.rules.made import (
     FIRST,
     FRAMES,
@@ -38,13 +38,13 @@ class Breakage:
     also: frozenset[str] = frozenset()
 
 
-def _points(stream: str) -> list[int]:
-    return list(get_layout("mediapipe_holistic_543").streams[stream])
+def _points(part: str) -> tuple[int, ...]:
+    return get_layout("mediapipe_holistic_543").component(COMPONENTS[part])
 
 
-def _unseen(*streams: str) -> Callable[[Path], None]:
-    """Points of these streams are missing in all frames."""
-    points = [point for stream in streams for point in _points(stream)]
+def _unseen(*parts: str) -> Callable[[Path], None]:
+    """Points of these parts are missing in all frames."""
+    points = [point for part in parts for point in _points(part)]
     place = (slice(None), points)
     return lambda root: edit_arrays(root, valid=put(place, False), keypoints=put(place, 0))
 

@@ -89,8 +89,8 @@ def test_points_outside_the_picture_are_fine_and_pixels_are_not(root: Path) -> N
 def test_the_share_of_frames_with_hands_is_a_setting(root: Path) -> None:
     from slt_cli.landmarks.layouts import get_layout
 
-    streams = get_layout("mediapipe_holistic_543").streams
-    hands = [*streams["hand_left"], *streams["hand_right"]]
+    layout = get_layout("mediapipe_holistic_543")
+    hands = [*layout.component("LEFT_HAND"), *layout.component("RIGHT_HAND")]
     hidden = np.ix_(range(3), hands)  # three of six frames
     edit_arrays(root, valid=put(hidden, False), keypoints=put(hidden, 0))
     assert findings(root, Limits(min_coverage=0.5)) == {}
