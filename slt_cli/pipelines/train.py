@@ -120,10 +120,24 @@ def _missing_files(settings: Settings) -> list[str]:
             path, _, model = spec.removeprefix("file::").rpartition(":")
             if not Path(path or model).is_file():
                 missing.append(f"{path or model} (model.{part}_backbone; slt pretrain writes it)")
+    missing += _missing_decoder(settings)
     checkpoint = settings.training.init_checkpoint
     if checkpoint is not None and not checkpoint.is_file():
         missing.append(f"{checkpoint} (training.init_checkpoint)")
     return missing
+
+
+def _missing_decoder(settings: Settings) -> list[str]:
+    from slt_cli.builders.decoder import pretrained_name
+    from slt_cli.builders.pretrained import find_decoder
+
+    name = pretrained_name(settings.model)
+    try:
+        if name is not None:
+            find_decoder(name, settings.model.decoder_search_path)
+    except MissingAsset as error:
+        return [f"{error.message} ({error.where}); next: {error.hint}"]
+    return []
 
 
 def _start(folder: Any, loaded: Loaded) -> tuple[Settings, dict[str, Any] | None]:

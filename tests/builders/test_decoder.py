@@ -36,8 +36,10 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with two small pretrained decoders, each with its tokenizer."""
     folder = tmp_path_factory.mktemp("shelf")
     torch.manual_seed(0)
-    sizes = {"encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2,
-             "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32}  # fmt: skip
+    sizes = {
+        "encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32,
+    }  # fmt: skip
     mbart = folder / "owner" / "mbart-tiny"
     mbart.mkdir(parents=True)
     words = build_tokenizer(
@@ -343,7 +345,13 @@ def test_a_checkpoint_rebuilds_a_pretrained_decoder_without_its_folder(shelf: Pa
         ({}, None),
         ({"decoder_prompt_length": 3}, 3),
         ({"decoder_prompt_init": "tokens", "decoder_prompt_tokens": [5, 6]}, 2),
-        ({"decoder_prompt_init": "tokens", "decoder_prompt_tokens": [5], "decoder_prompt_length": 4}, 4),
+        (
+            {
+                "decoder_prompt_init": "tokens", "decoder_prompt_text": "la",
+                "decoder_prompt_length": 7,
+            },
+            7,
+        ),
         ({"decoder_prompt_init": "vocab", "decoder_prompt_length": 2}, 2),
     ],
 )  # fmt: skip

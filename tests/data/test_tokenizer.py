@@ -47,6 +47,11 @@ def test_text_after_the_end_token_is_ignored(tokenizer: TextTokenizer) -> None:
     assert tokenizer.decode([*ids, *ids]) == TEXTS[0]
 
 
+def test_ids_beyond_the_vocabulary_say_nothing(tokenizer: TextTokenizer) -> None:
+    *ids, end = tokenizer.encode(TEXTS[0])
+    assert tokenizer.decode([*ids, len(tokenizer), 10**6, end]) == TEXTS[0]
+
+
 def test_special_tokens_are_found_by_name(tokenizer: TextTokenizer) -> None:
     assert (tokenizer.pad_id, tokenizer.bos_id, tokenizer.eos_id, tokenizer.unk_id) == (0, 1, 2, 3)
     assert tokenizer.special_tokens() == SPECIAL

@@ -4,11 +4,11 @@ import math
 from itertools import product
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from slt_cli.losses.ctc import ctc_feasible, gloss_ctc_loss
+from tests.parity import Record, check_close, numbers
 
 
 def brute_force(log_probs: torch.Tensor, target: list[int]) -> float:
@@ -67,18 +67,21 @@ def test_padded_frames_have_no_say() -> None:
 
 
 @pytest.mark.real
-def test_loss_equals_the_published_one_on_labelled_clips(real_data: Path) -> None:
-    with np.load(real_data / "reference_numbers" / "losses_ctc_smoothing.npz") as file:
-        numbers = {name: torch.from_numpy(file[name]) for name in file.files if "ctc" in name}
-    log_probs, lengths = numbers["ctc.log_probs"], numbers["ctc.input_lengths"]
+def test_loss_equals_the_published_one_on_labelled_clips(
+    real_data: Path, record_property: Record
+) -> None:
+    case = numbers(real_data, "losses_ctc_smoothing.npz")
+    log_probs, lengths = case["ctc.log_probs"], case["ctc.input_lengths"]
     valid = torch.arange(log_probs.shape[1]) < lengths[:, None]
-    labels, label_lengths = numbers["ctc.labels"], numbers["ctc.label_lengths"]
+    labels, label_lengths = case["ctc.labels"], case["ctc.label_lengths"]
     assert ctc_feasible(lengths, labels, label_lengths).tolist() == [True, True, False, True]
-    loss = gloss_ctc_loss(log_probs, valid, labels, label_lengths)
     # The fourth clip has no labels: the published code teaches it blanks, ours leaves it out.
-    expected = numbers["ctc.loss"] - numbers["ctc.per_sample"][3] / 4
-    assert math.isclose(loss.item(), expected.item(), rel_tol=2e-6)
-    for clip, one in enumerate(numbers["ctc.per_sample"][:3]):
-        rows = slice(clip, clip + 1)
-        alone = gloss_ctc_loss(log_probs[rows], valid[rows], labels[rows], label_lengths[rows])
-        assert math.isclose(alone.item(), one.item(), rel_tol=2e-6)
+    each = case["ctc.per_sample"]
+    loss = gloss_ctc_loss(log_probs, valid, labels, label_lengths)
+    expected = case["ctc.loss"] - each[3] / 4
+    check_close(record_property, "CTC: batch, without the unlabelled clip", loss, expected, 2e-6)
+    alone = [
+        gloss_ctc_loss(log_probs[i, None], valid[i, None], labels[i, None], label_lengths[i, None])
+        for i in range(3)
+    ]
+    check_close(record_property, "CTC: each labelled clip", torch.stack(alone), each[:3], 2e-6)

@@ -3,12 +3,12 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
 from slt_cli.losses.translation import IGNORE, published_translation_loss, translation_loss
+from tests.parity import Record, check_close, numbers
 
 
 def test_uniform_logits_cost_the_log_of_the_vocabulary() -> None:
@@ -51,13 +51,14 @@ def test_without_smoothing_both_losses_differ_by_tokens_per_clip_only() -> None:
 
 @pytest.mark.real
 @pytest.mark.parametrize("tenths", [0, 1, 2])
-def test_the_published_loss_has_the_published_value(real_data: Path, tenths: int) -> None:
-    with np.load(real_data / "reference_numbers" / "losses_ctc_smoothing.npz") as file:
-        numbers = {name: torch.from_numpy(file[name]) for name in file.files}
-    pad, targets = 1, numbers["smooth.targets"]
-    found = published_translation_loss(
-        numbers["smooth.log_probs"], targets.masked_fill(targets == pad, IGNORE), tenths / 10,
-        pad_id=pad,
+def test_the_published_loss_has_the_published_value(
+    real_data: Path, tenths: int, record_property: Record
+) -> None:
+    case = numbers(real_data, "losses_ctc_smoothing.npz")
+    pad, targets = 1, case["smooth.targets"]
+    labels = targets.masked_fill(targets == pad, IGNORE)
+    found = published_translation_loss(case["smooth.log_probs"], labels, tenths / 10, pad_id=pad)
+    check_close(
+        record_property, f"translation loss: smoothing 0.{tenths}", found * len(targets),
+        case[f"smooth.loss_sum_{tenths}"], 2e-6,
     )  # fmt: skip
-    expected = numbers[f"smooth.loss_sum_{tenths}"].item() / len(targets)
-    assert math.isclose(found.item(), expected, rel_tol=2e-6)

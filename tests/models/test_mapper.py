@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from slt_cli.models.mapper import GlossEmbedding, GlossMLP
+from slt_cli.models.mska.published import from_published, to_published
+from tests.parity import Record, check_close, numbers
 
 
 def mlp(hidden: list[int], activation: str = "relu", dropout: float = 0.0) -> GlossMLP:
@@ -59,24 +60,20 @@ def test_columns_of_the_embedding_start_from_glosses() -> None:
 
 
 @pytest.mark.real
-def test_both_mappers_equal_the_published_ones(real_data: Path) -> None:
-    with np.load(real_data / "reference_numbers" / "mska_mapper.npz") as file:
-        numbers = {name: torch.from_numpy(file[name]) for name in file.files}
+def test_both_mappers_equal_the_published_ones(real_data: Path, record_property: Record) -> None:
+    case = numbers(real_data, "mska_mapper.npz")
     projection = GlossMLP(
         in_dim=64, out_dim=32, hidden=[32], activation="relu", negative_slope=0.1, dropout=0.1
     ).eval()
-    projection.load_state_dict(
-        {
-            f"{ours}.{kind}": numbers[f"proj.w.mapping.{theirs}.{kind}"]
-            for ours, theirs in (("hidden.0", 0), ("out", 2))
-            for kind in ("weight", "bias")
-        }
-    )
+    weights = {n.removeprefix("proj.w."): x for n, x in case.items() if n.startswith("proj.w.")}
+    projection.load_state_dict(from_published(weights, projection.state_dict()))
+    assert to_published(projection.state_dict()).keys() == weights.keys()
     embedding = GlossEmbedding(num_classes=10, out_dim=32)
-    columns = numbers["emb.weight"]
-    known = {gloss: columns[:, gloss] for gloss in range(10) if gloss != 4}
-    embedding.start_from(known)
+    columns = case["emb.weight"]
+    embedding.start_from({gloss: columns[:, gloss] for gloss in range(10) if gloss != 4})
     assert torch.equal(embedding.weight, columns)  # the published column 4 is zero
+    column = {"mapping.weight": columns}
+    assert torch.equal(from_published(column, embedding.state_dict())["weight"], columns)
     for mapper, name in ((projection, "proj"), (embedding, "emb")):
-        found, expected = mapper(numbers[f"{name}.x"]), numbers[f"{name}.y"]
-        assert (found - expected).abs().max() <= 2e-6 * expected.abs().max()
+        found, expected = mapper(case[f"{name}.x"]), case[f"{name}.y"]
+        check_close(record_property, f"mapper: {name}", found, expected, 2e-6)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from slt_cli.losses.distillation import ensemble_log_probs
@@ -123,6 +124,30 @@ class MSKAEncoder(nn.Module):
             valid: part -> (B, T, V) bool, whether a point was seen.
             frame_valid: (B, T) bool, False on padding, which comes last.
         """
+        if self.masked and torch.compiler.is_exporting():
+            return self._for_any_length(points, valid, frame_valid)
+        return self._encode(points, valid, frame_valid)
+
+    def _for_any_length(
+        self, points: Mapping[str, Tensor], valid: Mapping[str, Tensor], frame_valid: Tensor
+    ) -> MSKAOutput:
+        """As `forward`, with padding behind the clips that is cut off again.
+
+        A graph is traced for axes of two entries or more; this makes it hold for the shortest clip.
+        """
+        points = {part: F.pad(x, (0, 0, 0, 0, 0, self.stride)) for part, x in points.items()}
+        valid = {part: F.pad(x, (0, 0, 0, self.stride)) for part, x in valid.items()}
+        output = self._encode(points, valid, F.pad(frame_valid, (0, self.stride)))
+        return MSKAOutput(
+            output.gloss_feature[:, :-1],
+            {name: logits[:, :-1] for name, logits in output.logits.items()},
+            None if output.ensemble is None else output.ensemble[:, :-1],
+            output.valid[:, :-1],
+        )
+
+    def _encode(
+        self, points: Mapping[str, Tensor], valid: Mapping[str, Tensor], frame_valid: Tensor
+    ) -> MSKAOutput:
         features, feature_valid = self._streams(points, valid, frame_valid)
         if self.between is not None:
             features = self._mixed(features, valid, frame_valid)

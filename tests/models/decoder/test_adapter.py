@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import pytest
 import torch
@@ -166,7 +167,7 @@ def test_no_word_group_is_repeated_when_told_so() -> None:
     search = {"beams": 1, "length_penalty": 1.0, "max_length": 20}
 
     def repeats(tokens: Tensor) -> int:
-        pairs = [list(zip(row, row[1:], strict=False)) for row in map(trimmed, tokens.tolist())]
+        pairs = [list(pairwise(row)) for row in map(trimmed, tokens.tolist())]
         return sum(len(row) - len(set(row)) for row in pairs)
 
     assert repeats(decoder.generate(features.float(), valid, **search)) > 0

@@ -47,7 +47,7 @@ def tiny_decoder(
 
 
 def clips(lengths: list[int], *, padding: int = 0) -> tuple[Tensor, Tensor]:
-    """Features (B, S, D) float64 of clips, each the same whatever it is batched with; their mask."""
+    """Features (B, S, D) float64, a clip's the same whatever it is batched with, and the mask."""
     frames = max(lengths) + padding
     features = torch.randn(len(lengths), frames, WIDTH, dtype=torch.float64)  # padding is noise
     for row, length in enumerate(lengths):

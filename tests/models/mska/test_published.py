@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from slt_cli.models.mapper import GlossEmbedding, GlossMLP
 from slt_cli.models.mska.encoder import MSKAEncoder, SgrOptions
 from slt_cli.models.mska.published import from_published, split_published, to_published
 from tests.models.mska.reference import PUBLISHED_POINTS, reduced_network
@@ -98,19 +97,3 @@ def test_a_checkpoint_is_divided_by_network() -> None:
     assert list(parts.translation) == ["model.shared.weight"]
     with pytest.raises(ValueError, match=r"not of a published MSKA network: encoder\.weight"):
         split_published({"encoder.weight": one})
-
-
-@pytest.mark.real
-def test_both_published_mappers_load(real_data: Path) -> None:
-    arrays = numbers(real_data, "mska_mapper.npz")
-    projection = GlossMLP(
-        in_dim=64, out_dim=32, hidden=[32], activation="relu", negative_slope=0.1, dropout=0.0
-    )
-    published = {n.removeprefix("proj.w."): x for n, x in arrays.items() if n.startswith("proj.w.")}
-    projection.load_state_dict(from_published(published, projection.state_dict()))
-    torch.testing.assert_close(projection(arrays["proj.x"]), arrays["proj.y"])
-    assert to_published(projection.state_dict()).keys() == published.keys()
-    embedding = GlossEmbedding(num_classes=10, out_dim=32)
-    column = {"mapping.weight": arrays["emb.weight"]}
-    embedding.load_state_dict(from_published(column, embedding.state_dict()))
-    assert torch.equal(embedding.weight, arrays["emb.weight"])
