@@ -3,8 +3,9 @@
 python examples/benchmarks/mska_speed.py
 
 Each way runs in a process of its own, one step to warm up and one that counts, and the ways take
-turns, so that whatever else the machine does slows all of them alike. The matrix products read and
-write tensors that are there already.
+turns, so that whatever else the machine does slows all of them alike. Threads that wait sleep, so
+that CPU seconds are seconds of work. The matrix products read and write tensors that are there
+already.
 """
 
 from __future__ import annotations
@@ -44,57 +45,58 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=200)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--only", choices=WAYS, help="measure this way here and print JSON")
-    parser.add_argument("--steps", type=int, default=1)
     args = parser.parse_args()
     if args.only:
-        print(json.dumps(measure(args.only, args.batch, args.frames, args.steps)))
+        print(json.dumps(measure(args.only, args.batch, args.frames)))
     else:
         print(table(args.batch, args.frames, args.rounds))
 
 
 def table(batch: int, frames: int, rounds: int) -> str:
     found: dict[str, list[dict[str, float]]] = {way: [] for way in WAYS}
-    load = []
+    loads = []
     for _ in range(rounds):
-        load.append(os.getloadavg()[0])
         for way in WAYS:
+            loads.append(os.getloadavg()[0])
             command = [sys.executable, __file__, "--only", way]
             command += ["--batch", str(batch), "--frames", str(frames)]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
+            done = subprocess.run(
+                command, check=True, stdout=subprocess.PIPE, text=True,
+                env=os.environ | {"OMP_WAIT_POLICY": "passive"},
+            )  # fmt: skip
             found[way].append(json.loads(done.stdout))
             print(way, found[way][-1], file=sys.stderr)
-    seconds = {way: [one["seconds"] for one in many] for way, many in found.items()}
-    peak = {way: max(one["peak_mib"] for one in many) for way, many in found.items()}
-    rows = [
-        [
-            WAYS[way], statistics.median(seconds[way]),
-            statistics.median(a / b for a, b in zip(seconds[way], seconds["products"], strict=True)),
-            round(peak[way]), peak[way] / peak["plain"],
-        ]
-        for way in WAYS
-    ]  # fmt: skip
+    plain = max(one["peak_mib"] for one in found["plain"])
+    rows = []
+    for way, many in found.items():
+        peak = max(one["peak_mib"] for one in many)
+        cells: list[object] = [WAYS[way]]
+        for unit in ("wall_s", "cpu_s"):
+            pairs = zip(many, found["products"], strict=True)
+            cells.append(statistics.median(one[unit] for one in many))
+            cells.append(statistics.median(one[unit] / base[unit] for one, base in pairs))
+        rows.append([*cells, round(peak), peak / plain])
     columns = [
-        f"forward + backward, {batch} clips of {frames} frames, {torch.get_num_threads()} threads",
-        f"s, median of {rounds}", "of the products, median", "peak MiB", "of the plain peak",
+        f"forward + backward, {batch} clips of {frames} frames, {torch.get_num_threads()} threads, "
+        f"load of the machine {min(loads):.1f} to {max(loads):.1f}",
+        f"wall s, median of {rounds}", "of the products", "CPU s", "of the products",
+        "peak MiB", "of the plain one",
     ]  # fmt: skip
-    title = "Speed of the keypoint stacks"
     command = f"python examples/benchmarks/mska_speed.py --batch {batch} --frames {frames}"
-    return record(title, command, columns, rows)
+    return record("Speed of the keypoint stacks", command, columns, rows)
 
 
-def measure(way: str, batch: int, frames: int, steps: int = 1) -> dict[str, float]:
-    """Median seconds of a step after the first, and what the process took at most beyond the start."""
+def measure(way: str, batch: int, frames: int) -> dict[str, float]:
+    """Time of the second step, and how far memory rose above what models and inputs take."""
     torch.manual_seed(0)
     step = {"slt": slt_step, "plain": plain_step, "products": products_step}[way](batch, frames)
     before = _resident_mib()
     step()
-    seconds = []
-    for _ in range(steps):
-        started = time.perf_counter()
-        step()
-        seconds.append(time.perf_counter() - started)
+    wall, cpu = time.perf_counter(), time.process_time()
+    step()
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    return {"seconds": statistics.median(seconds), "peak_mib": peak - before}
+    return {"wall_s": wall, "cpu_s": cpu, "peak_mib": peak - before}
 
 
 def slt_step(batch: int, frames: int) -> Step:

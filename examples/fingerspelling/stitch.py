@@ -2,8 +2,9 @@
 
 python examples/fingerspelling/stitch.py ../shared/data CORPUS
 
-One person signs the 26 letters of each sign language. Training uses nine of them, validation and
-test one other each, so that neither the signer nor the words of a split are in another one.
+One person signs the 26 letters of each sign language. Training uses eight of them, validation and
+test one other each, so that neither the signer nor the words of a split are in another one; with
+--same-signers only the words differ.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--clips", type=int, nargs=3, default=(1600, 120, 120))
     parser.add_argument("--random", type=float, default=0.5, help="share of random letter strings")
+    parser.add_argument("--same-signers", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     letters = read_letters(args.data / "fingerspelling_pose")
@@ -50,7 +52,7 @@ def main() -> None:
     for split, count in zip(LANGUAGES, args.clips, strict=True):
         ids = []
         for number, word in enumerate(spellings(words[split], count, args.random, rng)):
-            language = str(rng.choice(LANGUAGES[split]))
+            language = str(rng.choice(LANGUAGES["train" if args.same_signers else split]))
             video_id = f"{split}_{number:05d}_{language}"
             clip = stitch([letters[language][letter] for letter in word], rng)
             save_clip_keypoints(corpus.keypoints_dir / f"{video_id}.npz", clip)

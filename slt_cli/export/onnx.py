@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental import _config as fx_config
 
 from slt_cli.errors import MissingAsset, VerificationError
 from slt_cli.export.preprocess import Preprocess
@@ -118,13 +119,31 @@ def _example(preprocess: Preprocess) -> tuple[dict[str, Tensor], dict[str, Tenso
 
 
 def _export(
-    module: nn.Module, inputs: tuple[Any, ...], path: Path, *, opset: int, **names: Any
+    module: nn.Module,
+    inputs: tuple[Any, ...],
+    path: Path,
+    *,
+    opset: int,
+    dynamic_shapes: Any,
+    **names: Any,
 ) -> None:
     size = sum(weight.nbytes for weight in module.state_dict().values())
     try:
-        with _quiet(), torch.no_grad():
+        # Sizes stay free where they are one in the example, too.
+        with _quiet(), torch.no_grad(), fx_config.patch(backed_size_oblivious=True):
+            # Traced here, because the exporter's own first try refuses graphs that hold for one
+            # frame only by assertion, and its second one takes twice as long.
+            traced = torch.export.export(
+                module, inputs, dynamic_shapes=dynamic_shapes, strict=False,
+                prefer_deferred_runtime_asserts_over_guards=True,
+            )  # fmt: skip
             program: Any = torch.onnx.export(
-                module, inputs, dynamo=True, verbose=False, opset_version=opset, **names
+                traced,
+                dynamo=True,
+                verbose=False,
+                opset_version=opset,
+                dynamic_shapes=dynamic_shapes,
+                **names,
             )
             _drop_traces(program.model)
             program.save(path, external_data=size > LARGEST_FILE)

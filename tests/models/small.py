@@ -11,7 +11,7 @@ from slt_cli.models.multistream import MultiStreamEncoder
 from slt_cli.models.temporal import TemporalTransformer
 from slt_cli.models.translator import Fusion, SltModel
 
-POINTS = {"body": 5, "face": 3, "hand_left": 4, "hand_right": 4}
+POINTS = {"body": 5, "hand_right": 4}
 POSE = 6
 WIDTH = 24
 

@@ -74,9 +74,9 @@ class SpatialTemporalBlock(nn.Module):
         Returns: (B, V, T', D), T' = ceil(T / stride).
         """
         maps = self.drop(self.attention(x, presence, sgr))
-        out = self.out.linear
-        mixed = mix_joints(x, presence, maps, out.weight, out.bias)
-        h = self._join(self.out.norm(mixed, _over_joints(frame_valid)), x, self.out_residual, frame_valid)
+        h = mix_joints(x, presence, maps, self.out.linear.weight)
+        h = self.out.normalise(h, frame_valid)
+        h = self._join(h, x, self.out_residual, frame_valid)
         h = self._join(self.ff(h, frame_valid), x, self.ff_residual, frame_valid)
         z = self.temporal(h, frame_valid)
         return self._join(z, h, self.temporal_residual, frame_valid)
@@ -101,7 +101,7 @@ class SpatialTemporalBlock(nn.Module):
         self, y: Tensor, x: Tensor, residual: NormedLinear | None, frame_valid: Tensor | None
     ) -> Tensor:
         """Activation of y + residual(x). It overwrites y, which no gradient needs."""
-        y = y.add_(x if residual is None else residual(x, frame_valid))
+        y += x if residual is None else residual(x, frame_valid)
         return F.leaky_relu_(y, self.negative_slope)
 
 
@@ -117,8 +117,12 @@ class NormedLinear(nn.Module):
     def forward(self, x: Tensor, frame_valid: Tensor | None) -> Tensor:
         """(B, V, T, C), (B, T) bool or None -> (B, V, T', D)."""
         if frame_valid is not None:
-            frame_valid = frame_valid[:, :: self.stride]
-        return self.norm(self.linear(x[:, :, :: self.stride]), _over_joints(frame_valid))
+            frame_valid = every(frame_valid, 1, self.stride)
+        return self.normalise(F.linear(every(x, 2, self.stride), self.linear.weight), frame_valid)
+
+    def normalise(self, y: Tensor, frame_valid: Tensor | None) -> Tensor:
+        """Bias and batch norm of what the weights made: (B, V, T', D) -> the same."""
+        return self.norm(y, _over_joints(frame_valid), shift=self.linear.bias)
 
 
 class NormedTemporalConv(nn.Module):
@@ -138,9 +142,13 @@ class NormedTemporalConv(nn.Module):
         """(B, V, T, C), (B, T) bool or None -> (B, V, T', C)."""
         if frame_valid is not None:
             x = x * frame_valid[:, None, :, None]
-            frame_valid = frame_valid[:, :: self.conv.stride[1]]
-        y = self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1).contiguous()
-        return self.norm(y, _over_joints(frame_valid))
+            frame_valid = every(frame_valid, 1, self.conv.stride[1])
+        conv = self.conv
+        y = F.conv2d(
+            x.permute(0, 3, 1, 2), conv.weight, None, conv.stride, conv.padding, conv.dilation
+        )
+        y = y.permute(0, 2, 3, 1).contiguous()
+        return self.norm(y, _over_joints(frame_valid), shift=conv.bias)
 
 
 def joint_positions(num_points: int, width: int) -> Tensor:
@@ -148,6 +156,14 @@ def joint_positions(num_points: int, width: int) -> Tensor:
     rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
     angle = torch.arange(num_points)[:, None] * rate
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)[:, :width]
+
+
+def every(x: Tensor, axis: int, stride: int) -> Tensor:
+    """Every `stride`-th entry along an axis, from the first one."""
+    if torch.compiler.is_compiling():  # a length that the tracer knows to be a convolution's
+        index = torch.arange((x.shape[axis] - 1) // stride + 1, device=x.device) * stride
+        return x.index_select(axis, index)
+    return x[(slice(None),) * axis + (slice(None, None, stride),)]
 
 
 def _over_joints(frame_valid: Tensor | None) -> Tensor | None:

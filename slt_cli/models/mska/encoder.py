@@ -124,7 +124,7 @@ class MSKAEncoder(nn.Module):
             valid: part -> (B, T, V) bool, whether a point was seen.
             frame_valid: (B, T) bool, False on padding, which comes last.
         """
-        if self.masked and torch.compiler.is_exporting():
+        if self.masked and torch.compiler.is_compiling():
             return self._for_any_length(points, valid, frame_valid)
         return self._encode(points, valid, frame_valid)
 

@@ -29,68 +29,104 @@ class MaskedBatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
-    def forward(self, x: Tensor, frame_valid: Tensor | None = None) -> Tensor:
-        """Normalise each channel.
+    def forward(
+        self, x: Tensor, frame_valid: Tensor | None = None, *, shift: Tensor | None = None
+    ) -> Tensor:
+        """Normalise each channel of x + shift.
 
         Args:
             x: (B, T, ..., C); padded frames may hold any finite value.
             frame_valid: (B, T) bool, or None where every frame is valid. Further leading axes of
                 `x` may be given too, with size one where the mask is the same along them.
+            shift: (C,) bias of the map that made `x`. Training cancels it, so adding it here costs
+                no pass over `x`; only the running mean knows of it.
 
-        Returns: (B, T, ..., C); padded frames are normalised like the others.
+        Returns: (B, T, ..., C), a tensor of its own that may be overwritten. What it holds on
+            padded frames is finite and of no use.
         """
-        rows = x.reshape(-1, x.shape[-1])
-        if self.training:
-            self.num_batches_tracked += 1
-        if self.training and (frame_valid is not None or _processes() > 1 or len(rows) < 2):
-            return self._normalise_valid(x, frame_valid)
-        return F.batch_norm(
-            rows, self.running_mean, self.running_var, self.weight, self.bias,
-            self.training, self.momentum, self.eps,
-        ).view_as(x)  # fmt: skip
+        if not self.training:
+            return self._by_running_statistics(x if shift is None else x + shift)
+        self.num_batches_tracked += 1
+        if shift is None:
+            return self._by_batch_statistics(x, frame_valid, self.running_mean, self.bias)
+        running_mean = self.running_mean - shift.detach()
+        bias = self.bias + 0 * shift  # its gradient is zero, not None
+        y = self._by_batch_statistics(x, frame_valid, running_mean, bias)
+        self.running_mean.copy_(running_mean + shift.detach())
+        return y
 
-    def _normalise_valid(self, x: Tensor, frame_valid: Tensor | None) -> Tensor:
+    def _by_running_statistics(self, x: Tensor) -> Tensor:
+        rows = F.batch_norm(
+            x.reshape(-1, x.shape[-1]), self.running_mean, self.running_var, self.weight, self.bias,
+            False, 0.0, self.eps,
+        )  # fmt: skip
+        return _reshaped(rows, x)
+
+    def _by_batch_statistics(
+        self, x: Tensor, frame_valid: Tensor | None, running_mean: Tensor, bias: Tensor
+    ) -> Tensor:
+        """Normalise by the statistics of the batch, and move the running ones."""
+        rows = x.reshape(-1, x.shape[-1])
+        if frame_valid is None and _processes() == 1 and len(rows) > 1:
+            y = F.batch_norm(
+                rows, running_mean, self.running_var, self.weight, bias, True, self.momentum,
+                self.eps,
+            )  # fmt: skip
+            return _reshaped(y, x)
         mask = x.new_ones(x.shape[:-1])
         if frame_valid is not None:
-            mask = mask * frame_valid.view(*frame_valid.shape, *[1] * (mask.ndim - frame_valid.ndim))
-        rows = x.reshape(-1, x.shape[-1])
+            axes = (1,) * (mask.ndim - frame_valid.ndim)
+            mask = mask * frame_valid.view(*frame_valid.shape, *axes)
         y, mean, var, count = _NormaliseValid.apply(
-            rows, mask.view(-1), self.weight, self.bias, self.eps
+            rows, mask.view(-1, 1), self.weight, bias, self.eps
         )
         with torch.no_grad():  # as nn.BatchNorm: the running variance is the unbiased one
             step = self.momentum * (count > 0).to(mean.dtype)
-            self.running_mean.lerp_(mean, step)
+            running_mean.lerp_(mean, step)
             self.running_var.lerp_(var * count / (count - 1).clamp(min=1), step)
-        return y.view_as(x)
+        return _reshaped(y, x)
 
 
 class _NormaliseValid(torch.autograd.Function):
-    """(N, C) rows to normalised rows, and the mean, variance and number of rows with mask 1."""
+    """Batch norm of (N, C) rows by the statistics of those with mask 1; the others count as zeros.
+
+    Also returned: mean, variance and number of the rows with mask 1, in all processes.
+    """
 
     @staticmethod
     def forward(ctx, x, mask, weight, bias, eps):
-        count, total = _sum_over_processes(mask.sum().view(1), mask @ x)
-        mean = total / count.clamp(min=1)
-        (squares,) = _sum_over_processes(mask @ (x - mean).square_())
-        var = squares / count.clamp(min=1)
-        scale = torch.rsqrt(var + eps)
-        ctx.save_for_backward(x, mask, weight, mean, scale, count)
+        x = x * mask
+        mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)  # with the zeros
+        sums = torch.stack([mean, var + mean.double().square()]) * len(x)
+        count, sums = _sum_over_processes(mask.sum(dtype=torch.double), sums)
+        mean, squares = sums / count.clamp(min=1)
+        var = (squares - mean.square()).clamp(min=0)
+        mean, var, count = mean.to(x.dtype), var.to(x.dtype), count.to(x.dtype)
+        ctx.save_for_backward(x, mask, weight, mean, var, count)
+        ctx.eps = eps
         ctx.mark_non_differentiable(mean, var, count)
-        y = F.batch_norm(x, mean, var, weight, bias, False, 0.0, eps)
-        return y, mean, var, count
+        return F.batch_norm(x, mean, var, weight, bias, False, 0.0, eps), mean, var, count
 
     @staticmethod
     def backward(ctx, dy, *_):
-        x, mask, weight, mean, scale, count = ctx.saved_tensors
-        centred = (x - mean).mul_(scale)
-        dbias = dy.sum(0)
-        dweight = torch.einsum("nc,nc->c", dy, centred)
-        # Only valid rows moved the statistics, yet every row was normalised with them.
-        sum_dy, sum_dy_x = _sum_over_processes(dbias.clone(), dweight.clone())
-        n = count.clamp(min=1)
-        through_statistics = centred.mul_(sum_dy_x / n).add_(sum_dy / n).mul_(mask[:, None])
-        dx = (dy - through_statistics).mul_(weight * scale)
+        x, mask, weight, mean, var, count = ctx.saved_tensors
+        # As if the statistics were constants ...
+        dx, dweight, dbias = torch.ops.aten.native_batch_norm_backward(
+            dy.contiguous(), x, weight, mean, var, None, None, False, ctx.eps, [True, True, True]
+        )
+        # ... and the part that goes through them: valid rows alone moved them.
+        sums = _sum_over_processes(dweight.clone(), dbias.clone())
+        mean_dweight, mean_dbias = (total / count.clamp(min=1) for total in sums)
+        scale = torch.rsqrt(var + ctx.eps)
+        slope = weight * scale * scale * mean_dweight
+        start = weight * scale * mean_dbias - slope * mean
+        dx.addcmul_(x, -slope).sub_(start).mul_(mask)
         return dx, None, dweight, dbias, None
+
+
+def _reshaped(rows: Tensor, x: Tensor) -> Tensor:
+    """`rows` in the shape of x: not a view to autograd, which would copy views that are overwritten."""
+    return torch.ops.aten._unsafe_view(rows, x.shape)
 
 
 def _processes() -> int:

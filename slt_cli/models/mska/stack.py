@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from slt_cli.models.mska.block import NormedLinear, SpatialTemporalBlock
+from slt_cli.models.mska.block import NormedLinear, SpatialTemporalBlock, every
 from slt_cli.models.mska.sgr import GlobalAttention
 
 
@@ -69,15 +69,15 @@ class KeypointStreamEncoder(nn.Module):
         points, presence = self._weigh(points, valid & frame_valid[..., None])
         padding = frame_valid if self.masked and _some_false(frame_valid) else None
         x = self.input_map(points.transpose(1, 2).contiguous(), padding)  # (B, V, T, D)
-        x = F.leaky_relu_(x, self.negative_slope)
-        if self.masked:
-            x = x * presence[..., None]
+        x = F.leaky_relu_(x.mul_(presence[..., None]), self.negative_slope)
         for block in self.blocks:
             x = block(x, presence, padding, self.sgr)
             if block.stride > 1:
-                frame_valid = frame_valid[:, :: block.stride]
+                frame_valid = every(frame_valid, 1, block.stride)
                 padding = None if padding is None else frame_valid
-                presence = _thinned(presence, block.stride, frame_valid)
+                presence = _thinned(presence, block.stride)
+                if self.masked:
+                    presence = presence * frame_valid[:, None]
         features = x.mean(1)
         if self.masked:
             features = features.masked_fill(~frame_valid[..., None], 0.0)
@@ -101,10 +101,10 @@ def block_widths(width: int, blocks: int) -> tuple[int, ...]:
     return after[0], *after
 
 
-def _thinned(presence: Tensor, stride: int, frame_valid: Tensor) -> Tensor:
+def _thinned(presence: Tensor, stride: int) -> Tensor:
     """(B, V, T) -> (B, V, T'): a joint seen next to a frame that stays counts there."""
-    presence = F.max_pool1d(presence, 3, stride=stride, padding=1)
-    return presence * frame_valid[:, None]
+    # In two dimensions, because the exporter fixes the length of max_pool1d.
+    return F.max_pool2d(presence[:, None], (1, 3), stride=(1, stride), padding=(0, 1))[:, 0]
 
 
 def _some_false(mask: Tensor) -> bool:

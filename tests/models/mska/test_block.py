@@ -164,10 +164,10 @@ def small_attention() -> tuple[Tensor, ...]:
 def test_the_gradients_of_the_attention_are_those_of_its_function():
     x, presence = small_attention()
     qk, offset = torch.randn(6, 5, 2).double(), torch.randn(6, 4, 2).double()
-    maps, weight, bias = torch.randn(2, 3, 4, 4), torch.randn(7, 15), torch.randn(7)
+    maps, weight = torch.randn(2, 3, 4, 4), torch.randn(7, 15)
     for function, inputs in (
         (joint_scores, (x, presence, qk, offset)),
-        (mix_joints, (x, presence, maps, weight, bias)),
+        (mix_joints, (x, presence, maps, weight)),
     ):
         ready = [t.double().clone().requires_grad_(t is not presence) for t in inputs]
         assert torch.autograd.gradcheck(function, ready)

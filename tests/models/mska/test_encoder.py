@@ -248,7 +248,7 @@ def test_the_exported_graph_says_the_same_at_other_shapes(
     class Graph(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.encoder = small_encoder(**options)
+            self.encoder = small_encoder(**{"blocks": 2} | options)
 
         def forward(self, points: Any, valid: Any, frame_valid: Tensor) -> tuple[Tensor, ...]:
             output = self.encoder(points, valid, frame_valid)
