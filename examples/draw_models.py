@@ -4,7 +4,7 @@ python examples/draw_models.py                all pictures, into docs/pictures
 python examples/draw_models.py --only mska    one of them
 python examples/draw_models.py --sizes        print the table of the presets' sizes
 
-Nothing in a picture is written by hand: names, shapes, numbers and arrows are those of the run.
+Only title and note are written by hand: names, shapes, numbers and arrows are those of the run.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 from drawing.fold import folded
-from drawing.presets import one_clip, preset_model, sizes_table, with_memory
+from drawing.presets import GLOSSES, one_clip, preset_model, sizes_table, with_memory
 from drawing.svg import picture
 from drawing.trace import trace
 from torch import Tensor
@@ -24,11 +24,15 @@ from slt_cli.storage.atomic import write_text
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "pictures"
 FRAMES, TOKENS = 16, 10  # of the one clip that is run
+CLASSES = GLOSSES + 1  # with the blank
 KEYPOINT_STEPS = ("mska.stacks.*.input_map", "mska.stacks.*.blocks.*", "mska.heads.*", "mapper")
 BACKBONE = "encoder.backbones.*"
 CROP_STEPS = ("encoder.projectors.*", "encoder.fusion", "encoder.temporal")
-DECODER_STEPS = ("decoder.model.model.*", "decoder.model.encoder", "decoder.model.decoder",
-                 "decoder.model.lm_head")  # fmt: skip
+DECODER_STEPS = (
+    "decoder.model.model.encoder",
+    "decoder.model.model.decoder",
+    "decoder.model.lm_head",
+)
 ENSEMBLE = (encoder, "ensemble_log_probs")
 
 
@@ -46,8 +50,8 @@ def mska() -> str:
     steps = trace(run, model, inputs=streams, modules=KEYPOINT_STEPS, functions=[ENSEMBLE])
     return picture(
         steps, title="MSKA: preset mska-paper-mbart without its decoder", characters=32,
-        note=f"One clip of {FRAMES} frames, 1,094 classes. Inputs B×T×V×C, in the stacks B×V×T×C, "
-        "then B×T×C. A block's picture is beside this one.",
+        note=f"One clip of {FRAMES} frames, {CLASSES:,} classes. Inputs B×T×V×C, in the stacks "
+        "B×V×T×C, then B×T×C. A block's picture is beside this one.",
     )  # fmt: skip
 
 
@@ -103,7 +107,7 @@ def translator() -> str:
     )  # fmt: skip
     return picture(
         steps, title="The whole translator: preset multistream-base", characters=15,
-        note=f"One clip of {FRAMES} frames, {TOKENS} text tokens, 8,000 pieces, 1,094 classes.",
+        note=f"One clip of {FRAMES} frames, {TOKENS} text tokens of 8,000, {CLASSES:,} classes.",
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ already.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import math
 import os
@@ -141,7 +142,7 @@ def _products_of_a_stack(b: int, t: int, v: int) -> Iterator[Step]:
     """Every matrix product and convolution of a stack, with the two of each for its gradients."""
     widths = block_widths(256, 8)
     yield _product(b * t * v, 3, widths[0])
-    for i, (c, d) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+    for i, (c, d) in enumerate(itertools.pairwise(widths)):
         stride, e = 2 if i in (0, 4) else 1, d // 4
         yield _product(b * t * v, c, 2 * HEADS * e)  # queries and keys
         yield _product(v, t * e, v, batch=b * HEADS)  # their scores

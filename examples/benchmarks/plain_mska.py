@@ -6,6 +6,8 @@ published checkpoints.
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -59,7 +61,7 @@ class PlainStack(nn.Module):
         self.input_map = conv_norm(input_dim, widths[0])
         self.blocks = nn.ModuleList(
             PlainBlock(c, d, joints, 3 if i else 7, 2 if i in (0, 4) else 1, dropout)
-            for i, (c, d) in enumerate(zip(widths[:-1], widths[1:], strict=True))
+            for i, (c, d) in enumerate(itertools.pairwise(widths))
         )
 
     def forward(self, points: Tensor) -> Tensor:

@@ -2,8 +2,8 @@
 
 python examples/benchmarks/presets.py [--only PRESET]
 
-The corpus is made up: 1,084 glosses, as PHOENIX-2014T has, a vocabulary of the preset's size, random
-streams. Weights are random. Each preset runs in a process of its own.
+The corpus is made up: 1,084 glosses, as PHOENIX-2014T has, a vocabulary of the preset's size,
+random streams. Weights are random. Each preset runs in a process of its own.
 """
 
 from __future__ import annotations

@@ -191,20 +191,22 @@ class _Flow(TorchDispatchMode):
             self._set(tensor, {step.name: ()})
 
     def _sources(self, tensors: Iterable[Tensor]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Steps that the tensors come from and operations since; of a chain, its last step only."""
-        found: dict[str, tuple[str, ...]] = {}
+        """Steps that the tensors come from, and the operations since."""
+        found: Origin = {}
         for tensor in tensors:
-            origin = self._origins.get(_memory(tensor), {})
-            earlier = set[str]().union(*(self._before[name] for name in origin))
-            last = {name: after for name, after in origin.items() if name not in earlier}
-            found = _joined(found, last)
+            found = _joined(found, self._origins.get(_memory(tensor), {}))
         after = dict.fromkeys(operation for since in found.values() for operation in since)
         return tuple(found), tuple(after)
 
     def _follow(self, operation: str, arguments: Any, result: Any) -> None:
-        tensors, origin = _tensors(arguments), {}
+        tensors = _tensors(arguments)
+        origin: Origin = {}
         for tensor in tensors:
-            origin = _joined(origin, self._origins.get(_memory(tensor), {}))
+            more = self._origins.get(_memory(tensor), {})
+            if operation == "mul":  # the presence of points was read from the input, as they were
+                earlier = set[str]().union(*(self._before[name] for name in origin))
+                more = {name: since for name, since in more.items() if name not in earlier}
+            origin = _joined(origin, more)
         # A product with a mask or a number is no step of the calculation.
         factors = sum(tensor.is_floating_point() for tensor in tensors)
         if operation in SAID and not (operation == "mul" and factors < 2):

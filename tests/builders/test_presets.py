@@ -27,10 +27,7 @@ from tests.builders.made_up import inputs_of, loop_config, made_up_batch, made_u
 from tests.data.sentences import TEXTS
 
 FULL_SIZE = {"mska-paper-mbart", "mska-paper-t5", "multistream-base", "signmusketeers"}
-PRESETS = [
-    pytest.param(preset.name, marks=[pytest.mark.slow] if preset.name in FULL_SIZE else [])
-    for preset in list_presets("train")
-]
+PRESETS = [preset.name for preset in list_presets("train")]
 MSKA = ("mska-paper-mbart", "mska-paper-t5")
 
 
@@ -75,10 +72,18 @@ def without_gradient(model: nn.Module) -> set[str]:
     return biases
 
 
+@pytest.mark.parametrize("preset", sorted({*PRESETS} - FULL_SIZE))
+def test_a_step_reaches_every_parameter(preset: str) -> None:
+    asked = settings(preset)
+    tokenizer = words(asked)
+    model, shape = made_up_model(asked, tokenizer)
+    inputs = inputs_of(asked, shape, tokenizer)
+    take_a_step(model, asked, made_up_batch(inputs, tokenizer, clips=1, frames=8))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
-def test_a_preset_takes_a_step_that_reaches_every_parameter_and_exports(
-    preset: str, tmp_path: Path
-) -> None:
+def test_a_preset_takes_a_step_and_exports(preset: str, tmp_path: Path) -> None:
     asked = settings(preset)
     tokenizer = words(asked)
     model, shape = made_up_model(asked, tokenizer)
@@ -92,9 +97,9 @@ def test_a_preset_takes_a_step_that_reaches_every_parameter_and_exports(
 
 
 def take_a_step(model: SltModel, asked: Settings, batch: Any) -> None:
-    """One update; afterwards nothing of it is left but the weights, in evaluation mode."""
+    """One update. Gradients and the optimiser's memory are gone afterwards: exports take some."""
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    before = {name: p.detach().clone() for name, p in trained.items()}
+    before = {name: length(p) for name, p in trained.items()}
     optimizer = build_adamw(model, lr=asked.optim.lr, weight_decay=asked.optim.weight_decay)
     losses = compute_losses(model.train(), batch, loop_config(asked))
     assert losses.keys() >= {"translation", "ctc", "loss"}
@@ -105,10 +110,15 @@ def take_a_step(model: SltModel, asked: Settings, batch: Any) -> None:
     assert unreached == []
     assert all(p.grad.isfinite().all() for p in trained.values())
     optimizer.step()
-    unmoved = [n for n in trained if n not in excused and torch.equal(before[n], trained[n])]
+    unmoved = [n for n, p in trained.items() if n not in excused and length(p) == before[n]]
     assert unmoved == []
     model.zero_grad()
     model.eval()
+
+
+def length(parameter: nn.Parameter) -> float:
+    """The norm, whose change tells a change, without a copy of a large model."""
+    return torch.linalg.vector_norm(parameter.detach(), dtype=torch.float64).item()
 
 
 def reached(parameter: nn.Parameter) -> bool:
@@ -116,7 +126,7 @@ def reached(parameter: nn.Parameter) -> bool:
 
 
 def test_full_size_presets_are_there() -> None:
-    assert {preset.name for preset in list_presets("train")} >= FULL_SIZE
+    assert {*PRESETS} >= FULL_SIZE
 
 
 @pytest.mark.parametrize("preset", MSKA)

@@ -52,19 +52,16 @@ def test_crops_of_another_size_and_another_opset_export_in_silence(
         interpolate="antialias",
     )  # fmt: skip
     encoder = MultiStreamEncoder(
-        keypoints=None, backbones={"crops_face": vit}, frozen=frozenset({"crops_face"}),
-        pose_points=4, projector_dim=16, d_model=24,
+        backbones={"face": vit}, frozen=frozenset({"face"}), pose_dim=4 * 3, projector_dim=16, d_model=24,
         temporal=TemporalTransformer(width=24, layers=1, heads=2, dropout=0.1),
     )  # fmt: skip
     decoder = talkative_model().decoder
-    model = SltModel(
-        encoder=encoder, decoder=decoder, d_model=24, num_glosses=0, fuse_glosses=True
-    ).eval()
+    model = SltModel(mska=None, mapper=None, encoder=encoder, decoder=decoder).eval()
     spec = replace(small_preprocess(num_glosses=0), streams=("pose", "face"), image_size=32)
     export_onnx(model, spec, tmp_path, opset=18)
     assert capfd.readouterr() == ("", "")
     found = check_tensors(model, spec, tmp_path, tolerance=1e-5, report=silent)
-    assert {d.tensor for d in found} == {"memory", "logits"}
+    assert {d.tensor for d in found} == {"memory", "memory_valid", "logits"}
     assert vit.grid == 6  # the model itself is left as it was
     opsets = {entry.domain: entry.version for entry in onnx.load(tmp_path / ENCODER).opset_import}
     assert opsets[""] == 18

@@ -81,9 +81,7 @@ class SpatialTemporalBlock(nn.Module):
         z = self.temporal(h, frame_valid)
         return self._join(z, h, self.temporal_residual, frame_valid)
 
-    def attention(
-        self, x: Tensor, presence: Tensor, sgr: GlobalAttention | None = None
-    ) -> Tensor:
+    def attention(self, x: Tensor, presence: Tensor, sgr: GlobalAttention | None = None) -> Tensor:
         """The maps (B, S, V, V) of x (B, V, T, C): entry [u, v] is what joint u gives to v.
 
         A score is the mean over the frames in which both joints are present, so that neither the

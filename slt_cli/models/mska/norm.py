@@ -125,7 +125,7 @@ class _NormaliseValid(torch.autograd.Function):
 
 
 def _reshaped(rows: Tensor, x: Tensor) -> Tensor:
-    """`rows` in the shape of x: not a view to autograd, which would copy views that are overwritten."""
+    """`rows` in the shape of x. Not a view to autograd, which copies views that are overwritten."""
     return torch.ops.aten._unsafe_view(rows, x.shape)
 
 

@@ -53,9 +53,7 @@ class KeypointStreamEncoder(nn.Module):
             for i in range(blocks)
         )  # fmt: skip
 
-    def forward(
-        self, points: Tensor, valid: Tensor, frame_valid: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, points: Tensor, valid: Tensor, frame_valid: Tensor) -> tuple[Tensor, Tensor]:
         """Encode a batch of clips.
 
         Args:

@@ -1,12 +1,10 @@
-"""Weights under the names of the published checkpoints, into our modules."""
+"""Tensors under the names of the published checkpoints, and the same ones of our modules."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-import torch
-from torch import nn
+from torch import Tensor, nn
 
 # Ours -> theirs, within a block.
 CHILDREN = {
@@ -28,27 +26,16 @@ CHILDREN = {
 }
 
 
-def load_block(block: nn.Module, published: Mapping[str, np.ndarray]) -> None:
+def name_in_block(ours: str) -> str:
+    """The published name of a parameter or buffer of a block."""
+    child = next(c for c in CHILDREN if ours == c or ours.startswith(c + "."))
+    return CHILDREN[child] + ours[len(child) :]
+
+
+def load_block(block: nn.Module, published: Mapping[str, Tensor]) -> None:
     """Every tensor is used once; shapes differ by axes of size one only."""
-    left = dict(published)
+    left = {k: v for k, v in published.items() if not k.endswith("num_batches_tracked")}
     for name, ours in block.state_dict().items():
-        if name.endswith("num_batches_tracked"):
-            continue
-        child = next(c for c in CHILDREN if name == c or name.startswith(c + "."))
-        theirs = torch.from_numpy(left.pop(CHILDREN[child] + name[len(child) :]))
-        ours.copy_(theirs.reshape(ours.shape))
-    assert not left, left
-
-
-def load_stack(stack: nn.Module, published: Mapping[str, np.ndarray], stream: str) -> None:
-    """The stream `left`, `right`, `face` or `body` of the published four."""
-    prefix = f"visual_backbone_keypoint.{stream}_"
-    own = {k.removeprefix(prefix): v for k, v in published.items() if k.startswith(prefix)}
-    for theirs, ours in (("0", stack.input_map.linear), ("1", stack.input_map.norm)):
-        for name, tensor in ours.state_dict().items():
-            if name != "num_batches_tracked":
-                source = torch.from_numpy(own[f"input_map.{theirs}.{name}"])
-                tensor.copy_(source.reshape(tensor.shape))
-    for i, block in enumerate(stack.blocks):
-        start = f"graph_layers.{i}."
-        load_block(block, {k[len(start) :]: v for k, v in own.items() if k.startswith(start)})
+        if not name.endswith("num_batches_tracked"):
+            ours.copy_(left.pop(name_in_block(name)).reshape(ours.shape))
+    assert not left, left.keys()

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from slt_cli.models.mska.block import SpatialTemporalBlock, joint_positions
 from slt_cli.models.mska.mixing import joint_scores, mix_joints
-from tests.models.mska.published import CHILDREN, load_block
+from tests.models.mska.published import load_block
+from tests.parity import Record, check_close, check_equal, numbers
 
 WEIGHTS_OF = {"b": "a"}
-RESIDUALS = ("out_residual", "ff_residual", "temporal_residual")
 
 
 def block(in_width: int = 8, out_width: int = 8, stride: int = 1, **changes: int | float):
@@ -36,31 +35,33 @@ def seen(x: Tensor) -> Tensor:
     return torch.ones_like(x[..., 0])
 
 
-def relative(a: Tensor, b: np.ndarray) -> float:
-    expected = torch.from_numpy(b)
-    return float((a - expected).abs().max() / expected.abs().max())
-
-
 @pytest.mark.real
 @pytest.mark.parametrize("case", "abcde")
-def test_a_block_computes_what_the_published_one_does(real_data: Path, case: str):
-    folder = real_data / "reference_numbers"
-    numbers = np.load(folder / f"mska_block_{case}.npz")
-    weights = np.load(folder / f"mska_block_{WEIGHTS_OF.get(case, case)}.npz")
-    in_width, out_width, head_width, joints, kernel, stride = map(int, numbers["config"])
+def test_a_block_computes_what_the_published_one_does(
+    real_data: Path, case: str, record_property: Record
+):
+    expected = numbers(real_data, f"mska_block_{case}.npz")
+    weights = numbers(real_data, f"mska_block_{WEIGHTS_OF.get(case, case)}.npz")
+    in_width, out_width, head_width, joints, kernel, stride = expected["config"].tolist()
     net = SpatialTemporalBlock(
         in_width, out_width, num_points=joints, heads=6, head_width=head_width, kernel=kernel,
         stride=stride, dilation=1, dropout=0.1, negative_slope=0.1,
     ).eval()  # fmt: skip
-    load_block(net, {k[2:]: weights[k] for k in weights.files if k.startswith("w.")})
-    x = torch.from_numpy(numbers["x"]).permute(0, 3, 2, 1).contiguous().requires_grad_()
+    load_block(net, {k[2:]: v for k, v in weights.items() if k.startswith("w.")})
+    x = expected["x"].permute(0, 3, 2, 1).contiguous().requires_grad_()
     y = net(x, torch.ones_like(x[..., 0]), None).permute(0, 3, 2, 1)
-    (y * torch.from_numpy(numbers["cotangent"])).sum().backward()
-    assert sum(p.numel() for p in net.parameters()) == int(numbers["n_params"])
-    assert relative(y, numbers["y"]) <= 2e-6
-    assert relative(x.grad.permute(0, 3, 2, 1), numbers["grad_x"]) <= 1e-4
-    assert relative(net.alpha.grad[None], numbers["grad_alphas"]) <= 1e-4
-    assert relative(net.global_map.grad[None], numbers["grad_attention0s"]) <= 1e-4
+    (y * expected["cotangent"]).sum().backward()
+    what = f"MSKA block {case}"
+    count = sum(p.numel() for p in net.parameters())
+    check_equal(record_property, f"{what}: parameters", count, int(expected["n_params"]))
+    check_close(record_property, what, y.detach(), expected["y"], 2e-6)
+    for name, gradient in (
+        ("x", x.grad.permute(0, 3, 2, 1)),
+        ("alphas", net.alpha.grad[None]),
+        ("attention0s", net.global_map.grad[None]),
+    ):
+        theirs = expected[f"grad_{name}"]
+        check_close(record_property, f"{what}: gradient of {name}", gradient, theirs, 1e-4)
 
 
 def test_the_block_of_the_paper_has_its_number_of_parameters():

@@ -58,6 +58,26 @@ def test_the_gradient_holds_on_padded_frames_too():
     assert torch.autograd.gradcheck(lambda x: ours(x, valid), x)
 
 
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_shift_is_what_adding_it_first_would_be(training: bool, masked: bool):
+    (ours, _), (x, valid) = pair(), batch()
+    twin = copy.deepcopy(ours)
+    shift = torch.randn(6, dtype=torch.float64, requires_grad=True)
+    added = shift.detach().clone().requires_grad_()
+    mask = valid if masked else None
+    y = ours.train(training)(x, mask, shift=shift)[valid]
+    expected = twin.train(training)(x + added, mask)[valid]
+    torch.testing.assert_close(y, expected)
+    y.pow(3).sum().backward()
+    expected.pow(3).sum().backward()
+    torch.testing.assert_close(shift.grad, added.grad)
+    if training:
+        assert not shift.grad.any()
+    for name, value in twin.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[name], value)
+
+
 def test_one_mask_may_serve_a_whole_axis():
     (ours, _), (x, valid) = pair(), batch()
     turned = x.transpose(1, 2).contiguous()
