@@ -255,7 +255,7 @@ def _fit(
     if payload is None:
         _load_states(model, settings, report)
     if payload is None and settings.training.init_checkpoint is not None:
-        _load_weights(model, settings.training.init_checkpoint)
+        _load_weights(model, settings.training.init_checkpoint, report)
     model.to(device)
     run.train.features = run.val.features = _features(run, model, device, report)
     optimizer = build_adamw(model, lr=settings.optim.lr, weight_decay=settings.optim.weight_decay)
@@ -339,14 +339,20 @@ def _load_states(model: Any, settings: Settings, report: Report) -> None:
         report("note", text=line)
 
 
-def _load_weights(model: Any, path: Path) -> None:
+def _load_weights(model: Any, path: Path, report: Report) -> None:
+    """Weights of another run, or those that the authors of MSKA published."""
+    from slt_cli.builders.published import is_published_mska, load_published_mska
     from slt_cli.storage.checkpoint import load_checkpoint
 
     if not path.is_file():
         raise MissingAsset("no such checkpoint", where=str(path), hint="check --init-checkpoint")
-    weights = load_checkpoint(path).get("model")
+    payload = load_checkpoint(path)
+    if is_published_mska(payload):
+        for line in load_published_mska(model, payload["model"], str(path)):
+            report("note", text=line)
+        return
     try:
-        model.load_state_dict(weights)
+        model.load_state_dict(payload.get("model"))
     except (RuntimeError, TypeError, AttributeError) as error:
         raise UsageError(
             f"the checkpoint does not fit this model: {str(error).splitlines()[0]}",

@@ -23,7 +23,7 @@ ENV_PREFIX = "SLT_"
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
 # Variables that are not settings; docs/settings.md lists them with the settings.
-OTHER_VARIABLES = frozenset({"SLT_TEST_DATA", "SLT_TEST_KILL_AT", "SLT_DEBUG"})
+OTHER_VARIABLES = frozenset({"SLT_ASSETS", "SLT_TEST_DATA", "SLT_TEST_KILL_AT", "SLT_DEBUG"})
 
 
 @dataclass(frozen=True)

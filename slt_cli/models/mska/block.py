@@ -87,12 +87,11 @@ class SpatialTemporalBlock(nn.Module):
         A score is the mean over the frames in which both joints are present, so that neither the
         padding of a batch nor missing joints change its size. Positions enter here only.
         """
-        h, e = 2 * self.heads, self.head_width
-        offset = self.qk(self.positions).view(-1, h, e).transpose(0, 1)  # (2S, V, E)
-        weight = self.qk.weight.view(h, e, -1).transpose(1, 2).contiguous()  # (2S, C, E)
-        scores = joint_scores(x, presence, weight, offset)
+        offset = self.qk(self.positions)
+        scores = joint_scores(x, presence, self.qk.weight, offset, heads=self.heads)
         together = (presence @ presence.transpose(1, 2)).clamp(min=1e-6)  # (B, V, V)
-        local = torch.tanh(scores / (e * together[:, None])) * self.alpha + self.global_map
+        mean = scores / (self.head_width * together[:, None])
+        local = torch.tanh(mean) * self.alpha + self.global_map
         return local if sgr is None else sgr(local, (presence > 0).any(-1))
 
     def _join(

@@ -12,25 +12,29 @@ import torch
 from torch import Tensor
 
 
-def joint_scores(x: Tensor, presence: Tensor, weight: Tensor, offset: Tensor) -> Tensor:
+def joint_scores(
+    x: Tensor, presence: Tensor, weight: Tensor, offset: Tensor, *, heads: int
+) -> Tensor:
     """Inner products of queries and keys, summed over the frames of a clip.
 
-    Queries and keys are `x @ weight + offset`, and a joint counts as much as it is present.
+    Queries and keys are `x @ weight.T + offset`, and a joint counts as much as it is present.
 
     Args:
         x: (B, V, T, C).
         presence: (B, V, T) from 0 (missing) to 1.
-        weight: (2S, C, E) maps to the queries of S heads, then to their keys.
-        offset: (2S, V, E) added for each joint: bias and position.
+        weight: (2 * S * E, C) to the queries of S heads, head after head, then to their keys.
+        offset: (V, 2 * S * E) added for each joint: bias and position.
+        heads: S.
 
     Returns: (B, S, V, V); the third axis is the query's joint.
     """
-    if not _clip_by_clip(x):
-        seen = presence[:, None, :, :, None]
-        both = torch.einsum("bvtc,hce->bhvte", x * presence[..., None], weight)
-        q, k = (both + seen * offset[:, :, None]).chunk(2, dim=1)
-        return torch.einsum("bsute,bsvte->bsuv", q, k)
-    return _JointScores.apply(x, presence, weight, offset)
+    weight = weight.view(2 * heads, -1, x.shape[-1])  # (2S, E, C)
+    offset = offset.view(len(offset), 2 * heads, -1).transpose(0, 1)  # (2S, V, E)
+    if _clip_by_clip(x):
+        return _JointScores.apply(x, presence, weight, offset)
+    both = torch.einsum("bvtc,hec->bhvte", x * presence[..., None], weight)
+    q, k = (both + presence[:, None, :, :, None] * offset[:, :, None]).chunk(2, dim=1)
+    return torch.einsum("bsute,bsvte->bsuv", q, k)
 
 
 def mix_joints(x: Tensor, presence: Tensor, maps: Tensor, weight: Tensor) -> Tensor:
@@ -44,20 +48,20 @@ def mix_joints(x: Tensor, presence: Tensor, maps: Tensor, weight: Tensor) -> Ten
 
     Returns: (B, V, T, D).
     """
-    if not _clip_by_clip(x):
-        per_head = weight.view(weight.shape[0], maps.shape[1], x.shape[-1])
-        mixed = torch.einsum("butc,bsuv->bsvtc", x * presence[..., None], maps)
-        return torch.einsum("bsvtc,dsc->bvtd", mixed, per_head)
-    return _MixJoints.apply(x, presence, maps, weight)
+    weight = weight.view(len(weight), maps.shape[1], -1)  # (D, S, C)
+    if _clip_by_clip(x):
+        return _MixJoints.apply(x, presence, maps, weight)
+    mixed = torch.einsum("butc,bsuv->bsvtc", x * presence[..., None], maps)
+    return torch.einsum("bsvtc,dsc->bvtd", mixed, weight)
 
 
 class _JointScores(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, presence, weight, offset):
         ctx.save_for_backward(x, presence, weight, offset)
-        b, v, t, c = x.shape
-        scores = x.new_empty(b, weight.shape[0] // 2, v, v)
-        rows, both = x.new_empty(v, t, c), x.new_empty(len(weight), v, t, offset.shape[2])
+        (b, v, t, c), (h, e, _) = x.shape, weight.shape
+        scores = x.new_empty(b, h // 2, v, v)
+        rows, both = x.new_empty(v, t, c), x.new_empty(h, v, t, e)
         for i in range(b):
             torch.mul(x[i], presence[i, ..., None], out=rows)
             q, k = _queries_and_keys(rows, presence[i], weight, offset, out=both)
@@ -67,26 +71,23 @@ class _JointScores(torch.autograd.Function):
     @staticmethod
     def backward(ctx, dscores):
         x, presence, weight, offset = ctx.saved_tensors
-        (b, v, t, c), (h, _, e) = x.shape, weight.shape
+        (b, v, t, c), (h, e, _) = x.shape, weight.shape
         dx = torch.empty_like(x)
-        dweight, doffset = torch.zeros_like(weight), torch.zeros_like(offset)
-        back = weight.transpose(1, 2).contiguous()
+        dweight, doffset = x.new_zeros(h * e, c), x.new_zeros(v, 1, h * e)
         rows, both, dboth = x.new_empty(v, t, c), x.new_empty(h, v, t, e), x.new_empty(h, v, t, e)
         for i in range(b):
-            seen = presence[i, ..., None]
-            torch.mul(x[i], seen, out=rows)
+            torch.mul(x[i], presence[i, ..., None], out=rows)
             q, k = _queries_and_keys(rows, presence[i], weight, offset, out=both)
             dq, dk = dboth.view(2, h // 2, v, t * e)
             torch.bmm(dscores[i], k, out=dq)
             torch.bmm(dscores[i].transpose(1, 2), q, out=dk)
-            doffset += torch.matmul(seen.transpose(1, 2), dboth).squeeze(2)
-            flat, dflat, drows = rows.view(v * t, c), dboth.view(h, v * t, e), dx[i].view(v * t, c)
-            dweight.baddbmm_(flat.t().expand(h, -1, -1), dflat)
-            torch.mm(dflat[0], back[0], out=drows)
-            for head in range(1, h):
-                drows.addmm_(dflat[head], back[head])
-            dx[i] *= seen
-        return dx, None, dweight, doffset
+            wide = both.view(v, t, h, e).copy_(dboth.permute(1, 2, 0, 3))  # heads side by side
+            doffset.baddbmm_(presence[i, :, None], wide.view(v, t, h * e))
+            wide = wide.view(v * t, h * e)
+            dweight.addmm_(wide.t(), rows.view(v * t, c))
+            torch.mm(wide, weight.view(h * e, c), out=dx[i].view(v * t, c))
+            dx[i] *= presence[i, ..., None]
+        return dx, None, dweight.view(h, e, c), doffset.view(v, h, e).transpose(0, 1)
 
 
 def _queries_and_keys(
@@ -95,7 +96,7 @@ def _queries_and_keys(
     """Two (S, V, T * E) of one clip, in the memory of `out` (2S, V, T, E)."""
     h, v, t, e = out.shape
     flat = rows.view(1, v * t, -1).expand(h, -1, -1)
-    torch.bmm(flat, weight, out=out.view(h, v * t, e))
+    torch.bmm(flat, weight.transpose(1, 2), out=out.view(h, v * t, e))
     out.addcmul_(seen[..., None], offset[:, :, None])
     q, k = out.view(2, h // 2, v, t * e)
     return q, k
@@ -105,53 +106,47 @@ class _MixJoints(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x, presence, maps, weight):
         ctx.save_for_backward(x, presence, maps, weight)
-        (b, v, t, c), heads = x.shape, maps.shape[1]
-        per_head = _per_head(weight, heads)
-        y = x.new_empty(b, v, t, len(weight))
-        values, mixed = x.new_empty(v, t, c), x.new_empty(v, t, c)
+        (b, v, t, c), (d, heads, _) = x.shape, weight.shape
+        per_head = weight.permute(1, 2, 0).contiguous()  # (S, C, D)
+        y = x.new_empty(b, v, t, d)
+        values, mixed = x.new_empty(v, t, c), x.new_empty(heads, v * t, c)
         for i in range(b):
             torch.mul(x[i], presence[i, ..., None], out=values)
-            rows = y[i].view(v * t, -1)
-            for head in range(heads):
-                torch.mm(maps[i, head].t(), values.view(v, t * c), out=mixed.view(v, t * c))
-                _add_product(rows, mixed.view(v * t, c), per_head[head], first=head == 0)
+            _mix(values, maps[i], out=mixed)
+            rows = torch.mm(mixed[0], per_head[0], out=y[i].view(v * t, d))
+            for head in range(1, heads):
+                rows.addmm_(mixed[head], per_head[head])
         return y
 
     @staticmethod
     def backward(ctx, dy):
         x, presence, maps, weight = ctx.saved_tensors
-        (b, v, t, c), heads = x.shape, maps.shape[1]
-        dy = dy.contiguous()
-        per_head = _per_head(weight, heads)
-        back = per_head.transpose(1, 2).contiguous()
-        dx, dmaps = torch.empty_like(x), torch.empty_like(maps)
-        dweight = torch.zeros_like(per_head)
-        values, mixed, dmixed = (x.new_empty(v, t * c) for _ in range(3))
+        (b, v, t, c), (d, heads, _) = x.shape, weight.shape
+        dy, per_head = dy.contiguous(), weight.transpose(0, 1).contiguous()  # (S, D, C)
+        dx, dmaps, dper_head = map(torch.empty_like, (x, maps, per_head))
+        dper_head.zero_()
+        values = x.new_empty(v, t, c)
+        mixed, dmixed = x.new_empty(heads, v * t, c), x.new_empty(heads, v * t, c)
         for i in range(b):
-            torch.mul(x[i], presence[i, ..., None], out=values.view(v, t, c))
-            drows, dvalues = dy[i].view(v * t, -1), dx[i].view(v, t * c)
-            for head in range(heads):
-                torch.mm(maps[i, head].t(), values, out=mixed)
-                dweight[head].addmm_(mixed.view(v * t, c).t(), drows)
-                torch.mm(drows, back[head], out=dmixed.view(v * t, c))
-                torch.mm(values, dmixed.t(), out=dmaps[i, head])
-                _add_product(dvalues, maps[i, head], dmixed, first=head == 0)
+            torch.mul(x[i], presence[i, ..., None], out=values)
+            _mix(values, maps[i], out=mixed)
+            drows = dy[i].view(1, v * t, d).expand(heads, -1, -1)
+            dper_head.baddbmm_(drows.transpose(1, 2), mixed)
+            torch.bmm(drows, per_head, out=dmixed)
+            flat = dmixed.view(heads * v, t * c)
+            dmaps[i] = (flat @ values.view(v, t * c).t()).view(heads, v, v).transpose(1, 2)
+            all_heads = maps[i].transpose(0, 1).reshape(v, heads * v)
+            torch.mm(all_heads, flat, out=dx[i].view(v, t * c))
             dx[i] *= presence[i, ..., None]
-        return dx, None, dmaps, dweight.permute(2, 0, 1).reshape_as(weight)
+        return dx, None, dmaps, dper_head.transpose(0, 1)
+
+
+def _mix(values: Tensor, maps: Tensor, *, out: Tensor) -> None:
+    """Joints (V, T, C) of one clip mixed by each of its maps (S, V, V), into (S, V * T, C)."""
+    (v, t, c), heads = values.shape, len(maps)
+    by_row = maps.transpose(1, 2).reshape(heads * v, v)
+    torch.mm(by_row, values.view(v, t * c), out=out.view(heads * v, t * c))
 
 
 def _clip_by_clip(x: Tensor) -> bool:
     return x.device.type == "cpu" and not torch.compiler.is_compiling()
-
-
-def _add_product(out: Tensor, a: Tensor, b: Tensor, *, first: bool) -> None:
-    """Add a @ b to `out`, or write it there first."""
-    if first:
-        torch.mm(a, b, out=out)
-    else:
-        out.addmm_(a, b)
-
-
-def _per_head(weight: Tensor, heads: int) -> Tensor:
-    """(D, S * C) -> (S, C, D)."""
-    return weight.view(weight.shape[0], heads, -1).permute(1, 2, 0).contiguous()
