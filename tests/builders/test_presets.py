@@ -82,6 +82,7 @@ def test_a_step_reaches_every_parameter(preset: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # tracing a large graph takes minutes on a busy core
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_takes_a_step_and_exports(preset: str, tmp_path: Path) -> None:
     asked = settings(preset)

@@ -11,7 +11,13 @@ import torch
 from onnx import numpy_helper
 
 from slt_cli.errors import VerificationError
-from slt_cli.export.onnx import ENCODER, TRACED_FRAMES, TRACED_TOKENS, export_onnx
+from slt_cli.export.onnx import (
+    ENCODER,
+    TRACED_FRAMES,
+    TRACED_TOKENS,
+    encoder_outputs,
+    export_onnx,
+)
 from slt_cli.export.parity import check_tensors, random_batch
 from slt_cli.models.multistream import MultiStreamEncoder
 from slt_cli.models.temporal import TemporalTransformer
