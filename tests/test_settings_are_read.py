@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from slt_cli.errors import UsageError
+from slt_cli.errors import MissingAsset, UsageError
 from slt_cli.pipelines.demo import plan_demo, run_demo
 from slt_cli.pipelines.evaluate import run_evaluate
 from slt_cli.pipelines.export import run_export
@@ -120,6 +120,8 @@ def test_every_setting_is_read_by_some_verb(tmp_path):
     small = {
         "model__d_model": 16, "model__projector_dim": 16, "model__image_size": 32,
         "model__sequence_length": 8, "model__temporal_layers": 1, "model__decoder_layers": 1,
+        "model__mska_width": 16, "model__mska_temporal_blocks": 2, "model__mska_stream_heads": 2,
+        "model__decoder_prompt_length": 2,
         "model__streams": ["keypoints", "pose", "face", "hand_left", "hand_right"],
         "training__epochs": 1, "training__generate_every": 1, "data__max_target_length": 8,
     }  # fmt: skip
@@ -127,6 +129,10 @@ def test_every_setting_is_read_by_some_verb(tmp_path):
         f"model__{part}_backbone": backbone for part in ("face", "hand_left", "hand_right")
     }
     verb(run_train, data__corpus=corpus, data__work_dir=run, **small, **backbones)
+    missing = {"model__decoder_class": "json:loads", "data__tokenizer": "of-nobody"}
+    for name, value in missing.items():
+        with pytest.raises((UsageError, MissingAsset)):
+            verb(run_train, data__corpus=corpus, data__work_dir=tmp_path / name, **{name: value})
 
     def run_metrics(settings, report):
         return run_validate(Path("metrics"), settings, report, subject=run)

@@ -13,7 +13,7 @@ from tests.corpora import write_corpus
 SIGNER = "ana"
 SMALL = (
     "--preset", "tiny-cpu", "--epochs", "1", "--generate-every", "1", "--d-model", "16",
-    "--projector-dim", "16", "--max-target-length", "8", "--sequence-length", "12",
+    "--max-target-length", "8", "--sequence-length", "12",
 )  # fmt: skip
 
 

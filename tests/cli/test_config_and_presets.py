@@ -169,7 +169,7 @@ def test_completion_offers_presets_of_the_verb():
 
 
 def test_completion_offers_keys_choices_and_commands():
-    assert complete("slt train --set model.mska_h") == ["model.mska_heads="]
+    assert complete("slt train --set model.mska_he") == ["model.mska_heads="]
     assert complete("slt config show --set optim.") == [
         f"{key}=" for key in known_keys() if key.startswith("optim.")
     ]

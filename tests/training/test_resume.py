@@ -19,7 +19,7 @@ from tests.corpora import write_corpus
 
 TINY = [
     "train", "--preset", "tiny-cpu", "--quiet", "--epochs", "4", "--batch-size", "2",
-    "--set", "model.d_model=16", "--set", "model.projector_dim=16", "--set", "model.vocab_size=64",
+    "--set", "model.d_model=16", "--set", "model.vocab_size=64",
     "--set", "training.generate_every=2", "--set", "training.save_every_steps=3",
     "--warmup-steps", "5",
 ]  # fmt: skip
