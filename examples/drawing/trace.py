@@ -96,6 +96,7 @@ class _Flow(TorchDispatchMode):
         self._kept: list[Tensor] = []  # so that no memory is used twice
         self._before: dict[str, set[str]] = {}  # step -> all steps that it rests on
         self._depth = 0
+        self._counted: set[nn.Parameter] = set()  # a weight that two steps read counts once
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
@@ -179,7 +180,9 @@ class _Flow(TorchDispatchMode):
         self._depth -= 1
         tensors = [tensor for tensor in _tensors(result) if _is_data(tensor)]
         gives = tuple(tuple(tensor.shape) for tensor in tensors)
-        count = sum(weight.numel() for weight in set(known.pop("weights")))
+        weights = set(known.pop("weights"))
+        count = sum(weight.numel() for weight in weights - self._counted)
+        self._counted |= weights
         self._add(Step(name, kind, made_by, gives=gives, parameters=count, **known), *tensors)
 
     def _add(self, step: Step, *tensors: Tensor) -> None:

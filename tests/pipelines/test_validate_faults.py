@@ -91,7 +91,7 @@ FAULTS: dict[str, Fault] = {
     "no frame": (shorten(0), 3, f"{FIRST}: 0 frames"),
     "one frame": (
         lambda root: (shorten(1)(root), (root / "annotations" / "gloss.csv").unlink()), 0,
-        f"{FIRST}: 1 frames for a kernel of 5",
+        f"{FIRST}: 1 frames for a kernel of 3",
     ),
     "one long clip": (BREAKAGES["C030"].do, 0, f"{FIRST}: 66 frames, the median is 6"),
     "mixed estimators": (BREAKAGES["C007"].do, 3, "another estimator than most clips"),
