@@ -67,7 +67,8 @@ def table(names: list[str]) -> str:
     ]  # fmt: skip
     columns = [
         "preset", *(f"parameters: {part}" for part in PARTS), "trained, all parts",
-        f"s, a training step of one clip of {STEP_FRAMES} frames, median of {STEPS}", "its peak MiB",
+        f"s, a training step of one clip of {STEP_FRAMES} frames, median of {STEPS}",
+        "its peak MiB",
         f"GFLOPs forward (frames), text of {TOKENS} tokens", "bundle, MiB",
     ]  # fmt: skip
     return record("Presets", "python examples/benchmarks/presets.py", columns, rows)
@@ -97,8 +98,8 @@ def measure(name: str) -> dict[str, Any]:
     flops = forward_flops(model.eval(), clip)
     del clip
     return {
-        "parameters": parameter_counts(model), "step_s": statistics.median(seconds[1:]), "step_mib": step_mib,
-        "frames": frames, "gflops": flops / 1e9,
+        "parameters": parameter_counts(model), "step_s": statistics.median(seconds[1:]),
+        "step_mib": step_mib, "frames": frames, "gflops": flops / 1e9,
         "bundle_mib": bundle_bytes(model, inputs, tokenizer, settings.export.opset) / 2**20,
     }  # fmt: skip
 

@@ -58,7 +58,8 @@ def test_crops_of_another_size_and_another_opset_export_in_silence(
         interpolate="antialias",
     )  # fmt: skip
     encoder = MultiStreamEncoder(
-        backbones={"face": vit}, frozen=frozenset({"face"}), pose_dim=4 * 3, projector_dim=16, d_model=24,
+        backbones={"face": vit}, frozen=frozenset({"face"}), pose_dim=4 * 3,
+        projector_dim=16, d_model=24,
         temporal=TemporalTransformer(width=24, layers=1, heads=2, dropout=0.1),
     )  # fmt: skip
     decoder = talkative_model().decoder

@@ -59,7 +59,8 @@ def write_untrained_run(run: Path, corpus: Path) -> None:
         {
             "kind": "translator", "settings": settings.model_dump(mode="json"),
             "shape": asdict(shape), "tokenizer": tokenizer.to_json(), "glosses": glosses,
-            "decoder": model.decoder.config_dict(), "landmarks": landmarks, "model": model.state_dict(),
+            "decoder": model.decoder.config_dict(), "landmarks": landmarks,
+            "model": model.state_dict(),
         },
     )  # fmt: skip
 
@@ -98,7 +99,13 @@ def copied_graphs(exported: Exported, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_stdout_holds_the_result_alone_with_the_figures(exported: Exported) -> None:
     assert exported.stdout.count("\n") == 1
     facts = exported.facts
-    assert set(facts["parity"]) == {"memory", "memory_valid", "gloss_scores", "gloss_valid", "logits"}
+    assert set(facts["parity"]) == {
+        "memory",
+        "memory_valid",
+        "gloss_scores",
+        "gloss_valid",
+        "logits",
+    }
     assert all(difference < 1e-4 for difference in facts["parity"].values())
     assert facts["parity"]["memory"] > 0
     assert facts["text_check"]["clips"] == 3

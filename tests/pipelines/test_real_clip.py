@@ -18,7 +18,8 @@ from slt_cli.settings.load import load_settings
 
 pytestmark = pytest.mark.real
 TINY = {
-    "model.mska_width": 16, "model.mska_temporal_blocks": 2, "model.d_model": 16, "model.projector_dim": 16, "model.image_size": 32,
+    "model.mska_width": 16, "model.mska_temporal_blocks": 2, "model.d_model": 16,
+    "model.projector_dim": 16, "model.image_size": 32,
     "model.sequence_length": 12, "model.temporal_layers": 1, "model.decoder_layers": 1,
     "model.streams": ["keypoints", "pose"], "training.epochs": 1, "training.generate_every": 1,
     "data.max_target_length": 8,
