@@ -124,5 +124,5 @@ class DemoSettings(Section):
     num_val: int = setting(40, "validation sentences", ge=2, le=10_000)
     num_test: int = setting(60, "test sentences, all new combinations", ge=2, le=10_000)
     preset: str = setting("keypoints-small", "training preset", flag="--train-preset")
-    epochs: int = setting(20, "training epochs", ge=1, le=100_000)
+    epochs: int = setting(15, "training epochs", ge=1, le=100_000)
     overwrite: bool = setting(False, "delete and rebuild an existing demo folder")
