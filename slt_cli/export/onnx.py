@@ -12,7 +12,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._dynamo.exc import UserError
 from torch.fx.experimental import _config as fx_config
+from transformers import PreTrainedModel
 
 from slt_cli.errors import MissingAsset, VerificationError
 from slt_cli.export.preprocess import Preprocess
@@ -97,10 +99,13 @@ def export_onnx(model: SltModel, preprocess: Preprocess, folder: Path, *, opset:
 def _with_fixed_positions(model: SltModel, image_size: int) -> SltModel:
     """A copy whose image backbones hold their positions for `image_size`, interpolated here.
 
-    Bicubic interpolation would otherwise be left to each runtime's own idea of it.
+    Bicubic interpolation would otherwise be left to each runtime's own idea of it. Attention of the
+    text model becomes the plain one, which is traced for any number of steps.
     """
     model = copy.deepcopy(model).eval()
     for module in model.modules():
+        if isinstance(module, PreTrainedModel):  # fused attention asks whether there is one step
+            module.set_attn_implementation("eager")
         if isinstance(module, VisionTransformer):
             grid = image_size // module.patch_size
             table = module.position_table(grid, grid).detach().clone()
@@ -151,7 +156,7 @@ def _export(
         raise MissingAsset(
             f"ONNX export needs the package {error.name}", hint=f"pip install {error.name}"
         ) from error
-    except torch.onnx.errors.OnnxExporterError as error:
+    except (torch.onnx.errors.OnnxExporterError, UserError) as error:
         reason = next(iter(str(error).splitlines()), "")
         raise VerificationError(
             f"{path.stem} cannot be written with ONNX operators: {reason}", where=path.name,
