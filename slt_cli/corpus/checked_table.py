@@ -29,7 +29,7 @@ class TableLimits:
 
     duration_factor: float = 2.0
     distance_s: float = 5.0
-    temporal_stride: int = 1
+    temporal_stride: int = 4
     coder: TextCoder | None = None
 
 

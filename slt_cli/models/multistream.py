@@ -121,9 +121,8 @@ class MultiStreamEncoder(nn.Module):
         if part in self.frozen:
             backbone.requires_grad_(False).eval()
         elif isinstance(backbone, VisionTransformer):
-            backbone.mask_token.requires_grad_(
-                False
-            )  # nothing is masked here, so nothing trains it
+            # No patch is masked here, so nothing would train it.
+            backbone.mask_token.requires_grad_(False)
 
     def forward(
         self, streams: Mapping[str, Tensor], valid: Mapping[str, Tensor], frame_valid: Tensor

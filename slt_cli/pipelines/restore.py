@@ -8,13 +8,13 @@ from typing import Any
 
 import torch
 
-from slt_cli.builders import ModelShape, build_dataset, build_model, resolve_device
+from slt_cli.builders import build_dataset, build_model, resolve_device
 from slt_cli.data.annotations import read_split
 from slt_cli.data.dataset import ClipDataset
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.models.translator import SltModel
 from slt_cli.pipelines.corpora import corpus_paths
-from slt_cli.pipelines.run_settings import settings_of
+from slt_cli.pipelines.run_settings import settings_of, shape_of
 from slt_cli.settings.data import DataSettings
 from slt_cli.settings.root import Settings
 from slt_cli.training.run_folder import read_run
@@ -51,7 +51,7 @@ def restore_run(run: Path | None, device: str = "auto") -> RestoredRun:
     path, payload = read_run(run)
     settings = settings_of(payload, path)
     tokenizer = TextTokenizer.from_json(payload["tokenizer"])
-    shape = ModelShape(**payload["shape"])
+    shape = shape_of(payload, path)
     model = build_model(settings, shape, tokenizer, decoder_config=payload["decoder"])
     model.load_state_dict(payload["model"])
     target = resolve_device(device)

@@ -11,7 +11,7 @@ from slt_cli import __version__
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.errors import Diverged, Interrupted, MissingAsset, SltError, UsageError
 from slt_cli.pipelines.result import Plan, Report, Result
-from slt_cli.pipelines.run_settings import settings_of, stored_settings
+from slt_cli.pipelines.run_settings import settings_of, shape_of, stored_settings
 from slt_cli.settings.load import Loaded
 from slt_cli.settings.root import Settings
 from slt_cli.storage.hashes import sha256_json
@@ -149,6 +149,7 @@ def _start(folder: Any, loaded: Loaded) -> tuple[Settings, dict[str, Any] | None
         folder.refuse_if_used()
         return loaded.settings, None
     payload = _resume_payload(folder, loaded)
+    shape_of(payload, folder.last)  # told before anything is built
     return settings_of(payload, folder.last), payload
 
 

@@ -68,7 +68,7 @@ class CheckSettings(Section):
     )
     max_target_length: int = setting(64, "longest target text in tokens", ge=4, le=1024)
     temporal_stride: int = setting(
-        1, "frames per step of the gloss head, for the CTC rule", ge=1, le=64
+        4, "frames per step of the gloss heads, for the CTC rule", ge=1, le=64
     )
     min_coverage: float = setting(
         0.1, "share of frames with a hand below which a clip is reported", ge=0, le=1

@@ -110,5 +110,25 @@ def test_settings_of_another_version_are_bad_input(tmp_path: Path) -> None:
         validate_checkpoint(tmp_path / "old.pt")
 
 
+SHAPE = {"num_glosses": 3, "num_points": {"body": 5}, "pose_dim": 0, "backbones": {}}
+
+
+@pytest.mark.parametrize(
+    ("kept", "named"),
+    [
+        ({"shape": SHAPE}, "decoder"),
+        ({"decoder": {}}, "shape"),
+        ({"decoder": {}, "shape": {**SHAPE, "gloss_dim": 8}}, "shape"),
+    ],
+)
+def test_a_model_of_another_version_is_bad_input(
+    tmp_path: Path, kept: dict[str, object], named: str
+) -> None:
+    payload = {"kind": "translator", "version": "0.0.1", "settings": {}, **kept}
+    save_checkpoint(tmp_path / "old.pt", payload)
+    with pytest.raises(InputError, match=rf"\({named}\).*slt 0\.0\.1"):
+        validate_checkpoint(tmp_path / "old.pt")
+
+
 def test_json_figures_are_plain_values(run: Path) -> None:
     json.dumps(check(run).as_dict(), allow_nan=False)

@@ -15,5 +15,5 @@ class Limits:
     """
 
     min_coverage: float = 0.1
-    temporal_stride: int = 1
-    temporal_kernel: int = 5
+    temporal_stride: int = 4
+    temporal_kernel: int = 3

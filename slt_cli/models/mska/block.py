@@ -42,7 +42,7 @@ class SpatialTemporalBlock(nn.Module):
         super().__init__()
         self.heads, self.head_width, self.stride = heads, head_width, stride
         self.negative_slope = negative_slope
-        self.register_buffer("positions", joint_positions(num_points, in_width), persistent=False)
+        self.register_buffer("positions", sinusoids(num_points, in_width), persistent=False)
         self.qk = _linear(in_width, 2 * heads * head_width)
         self.alpha = nn.Parameter(torch.ones(heads, 1, 1))
         self.global_map = nn.Parameter(torch.full((heads, num_points, num_points), 1 / num_points))
@@ -148,10 +148,10 @@ class NormedTemporalConv(nn.Module):
         return self.norm(y, _over_joints(frame_valid), shift=conv.bias)
 
 
-def joint_positions(num_points: int, width: int) -> Tensor:
-    """(V, C) table of Vaswani et al. (2017), section 3.5, with sine and cosine taking turns."""
+def sinusoids(length: int, width: int) -> Tensor:
+    """(length, C) table of Vaswani et al. (2017), section 3.5; sine and cosine take turns."""
     rate = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
-    angle = torch.arange(num_points)[:, None] * rate
+    angle = torch.arange(length)[:, None] * rate
     return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)[:, :width]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from slt_cli.models.mska.block import joint_positions
+from slt_cli.models.mska.block import sinusoids
 from slt_cli.models.mska.norm import MaskedBatchNorm
 
 KERNEL = 3  # frames that a temporal convolution sees
@@ -45,7 +45,7 @@ class GlossHead(nn.Module):
     def forward(self, x: Tensor, valid: Tensor) -> tuple[Tensor, Tensor | None]:
         """(B, T, D_in), (B, T) bool -> gloss feature (B, T, D), logits (B, T, K) or None."""
         x = self._embed(x, valid)
-        x = x + joint_positions(x.shape[1], x.shape[2]).to(x)  # the same table, over frames
+        x = x + sinusoids(x.shape[1], x.shape[2]).to(x)
         x = self.drop(x)
         feature = self.norm(x + self._feed_forward(x, valid))
         if self.masked:

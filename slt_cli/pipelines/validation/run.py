@@ -146,14 +146,15 @@ def validate_checkpoint(target: Path) -> Result:
 def checkpoint_facts(path: Path) -> dict[str, Any]:
     """Kind, version and progress of a checkpoint whose every byte has been checked.
 
-    Raises `InputError` like `load_checkpoint`, and for settings of another version of slt.
+    Raises `InputError` like `load_checkpoint`, and for a model of another version of slt.
     """
-    from slt_cli.pipelines.run_settings import settings_of
+    from slt_cli.pipelines.run_settings import settings_of, shape_of
     from slt_cli.storage.checkpoint import load_checkpoint
 
     payload = load_checkpoint(path)
     if payload.get("kind") == "translator":
         settings_of(payload, path)
+        shape_of(payload, path)
     progress = payload.get("progress")
     return {
         "kind": payload.get("kind"), "version": payload.get("version"),

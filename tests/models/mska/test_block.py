@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from slt_cli.models.mska.block import SpatialTemporalBlock, joint_positions
+from slt_cli.models.mska.block import SpatialTemporalBlock, sinusoids
 from slt_cli.models.mska.mixing import joint_scores, mix_joints
 from tests.models.mska.published import load_block
 from tests.parity import Record, check_close, check_equal, numbers
@@ -127,7 +127,7 @@ def test_scores_are_means_over_the_frames_in_which_both_joints_are_present():
 
 
 def test_positions_are_sines_and_cosines_in_turn():
-    table = joint_positions(27, 6)
+    table = sinusoids(27, 6)
     assert table.shape == (27, 6)
     torch.testing.assert_close(table[0], torch.tensor([0.0, 1, 0, 1, 0, 1]))
     angle = 5 * 10_000 ** (-2 / 6)
