@@ -270,8 +270,11 @@ def stage_bytes(path: Path, data: bytes) -> None:
 def move_into(staged: Path, final: Path) -> None:
     """Move a finished staged file to its final name on the same file system, replacing it."""
     _kill_point()
-    final.parent.mkdir(parents=True, exist_ok=True)
-    staged.replace(final)
+    try:
+        staged.replace(final)
+    except FileNotFoundError:  # asking first would cost more than the move
+        final.parent.mkdir(parents=True, exist_ok=True)
+        staged.replace(final)
 
 
 def replace_dir(stage: Path, final: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -130,4 +130,16 @@ def load_mediapipe() -> Any:
             f"mediapipe cannot be imported ({error})",
             hint=f"{needed}; slt doctor shows what works",
         ) from error
+    _give_plain_results()
     return mediapipe
+
+
+def _give_plain_results() -> None:
+    """Let results be plain objects with the same attributes.
+
+    The classic interface makes a new class for every frame, to hold its results: half as much work
+    as cutting and encoding the crops.
+    """
+    base: Any = sys.modules.get("mediapipe.python.solution_base")
+    if hasattr(base, "collections"):
+        base.collections = SimpleNamespace(namedtuple=lambda name, fields: SimpleNamespace())

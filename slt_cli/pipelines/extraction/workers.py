@@ -15,6 +15,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 from slt_cli.errors import InputError, SltError
 from slt_cli.landmarks.estimators import preload
 from slt_cli.pipelines.extraction.jobs import Answer, Job
@@ -243,6 +245,7 @@ def _serve(connection: Connection[Any, Any], options: ExtractOptions, cores: set
         signal.signal(number, signal.SIG_IGN)
     _noise_to(options.log_path)
     os.sched_setaffinity(0, cores)
+    cv2.setNumThreads(1)  # crops are too small to be worth waking others
     preload(options.estimator)
     while True:
         try:
