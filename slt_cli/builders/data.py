@@ -30,6 +30,7 @@ def build_dataset(
         augment=KeypointAugmentation(
             scale=data.keypoint_scale_range, rotate=data.keypoint_rotate_range,
             translate=data.keypoint_translate_range, resample=data.keypoint_resample_range,
+            lose_points=data.keypoint_point_dropout, lose_frames=data.keypoint_frame_dropout,
             kind=data.keypoint_normalization,
         ) if augment else None,
         seed=settings.training.seed,

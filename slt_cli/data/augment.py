@@ -15,7 +15,10 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class KeypointAugmentation:
-    """Uniform ranges: scale factor, rotation in degrees, shift, speed factor.
+    """Uniform ranges: scale factor, rotation in degrees, shift, speed factor; and what gets lost.
+
+    Each point of each frame is lost with probability `lose_points`, and all points of one stretch
+    of up to `lose_frames` frames.
 
     Shifts are in the unit of the keypoints: shoulder widths, or half pictures when `kind` is
     `published`. Positive angles turn clockwise as one sees the picture.
@@ -25,6 +28,8 @@ class KeypointAugmentation:
     rotate: Range
     translate: Range
     resample: Range
+    lose_points: float = 0.0
+    lose_frames: int = 0
     kind: str = SIGNER
 
     def frame_index(self, num_frames: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
@@ -55,3 +60,22 @@ class KeypointAugmentation:
             moved[:, standing(name, self.kind), :2] += shift
             out[name] = moved.astype(np.float32)
         return out
+
+    def keep(
+        self, valid: Mapping[str, npt.NDArray[np.bool_]], rng: np.random.Generator
+    ) -> dict[str, npt.NDArray[np.bool_]]:
+        """The masks part -> (T, V) without the points that are lost."""
+        kept = dict(valid)
+        if self.lose_frames:
+            length = int(rng.integers(0, self.lose_frames + 1))
+            frames = len(next(iter(valid.values())))
+            start = int(rng.integers(0, max(1, frames - length + 1)))
+            gone = np.zeros((frames, 1), np.bool_)
+            gone[start : start + length] = True
+            kept = {part: seen & ~gone for part, seen in kept.items()}
+        if self.lose_points:
+            kept = {
+                part: seen & (rng.random(seen.shape) >= self.lose_points)
+                for part, seen in kept.items()
+            }
+        return kept

@@ -88,7 +88,7 @@ class ClipDataset(Dataset[ClipSample]):
         streams = {name: points[frames] for name, points in clip.points.items()}
         valid = {name: mask[frames] for name, mask in clip.valid.items()}
         if self.augment is not None:
-            streams |= self._augmented(streams, rng)
+            self._augment(streams, valid, clip.time_s[frames], rng)
         for part in CROP_FOLDERS:
             if self._crops is not None and part in self.inputs.streams:
                 streams[f"crops_{part}"] = self._crop_stream(record.video_id, part, frames)
@@ -153,14 +153,24 @@ class ClipDataset(Dataset[ClipSample]):
         played = kept[self.augment.frame_index(len(kept), rng)]
         return played[self.inputs.frames(np.arange(len(played), dtype=float))]
 
-    def _augmented(
-        self, streams: dict[str, npt.NDArray[np.float32]], rng: np.random.Generator
-    ) -> dict[str, npt.NDArray[np.float32]]:
+    def _augment(
+        self,
+        streams: dict[str, npt.NDArray[np.float32]],
+        valid: dict[str, npt.NDArray[np.bool_]],
+        time_s: npt.NDArray[np.float64],
+        rng: np.random.Generator,
+    ) -> None:
+        """Replace the keypoints of a clip by changed ones; what gets lost is filled like gaps."""
         prefix = "keypoints_"
         parts = {n.removeprefix(prefix): p for n, p in streams.items() if n.startswith(prefix)}
         if self.augment is None or not parts:
-            return {}
-        return {prefix + name: points for name, points in self.augment.points(parts, rng).items()}
+            return
+        points = self.augment.points(parts, rng)
+        kept = self.augment.keep({part: valid[prefix + part] for part in parts}, rng)
+        for part, seen in kept.items():
+            if seen is not valid[prefix + part]:
+                points[part], seen = self.inputs.filled(points[part], seen, time_s)
+            streams[prefix + part], valid[prefix + part] = points[part], seen
 
     def _clip(self, video_id: str) -> _Clip:
         if video_id in self._cache:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from slt_cli.corpus.clip_files import POSE_NORM, ClipKeypoints
-from slt_cli.data.interpolate import fill_gaps
+from slt_cli.data.interpolate import fill_gaps, fill_points
 from slt_cli.data.thin import central_frames, thin_by_time
 from slt_cli.landmarks import signmusketeers
 from slt_cli.landmarks.normalise import PUBLISHED, SIGNER, normalise_keypoints
@@ -70,6 +70,16 @@ class ModelInputs:
         if "pose" in self.streams:
             points["pose"], valid["pose"] = self._pose(clip, stored_pose)
         return points, valid
+
+    def filled(
+        self,
+        points: npt.NDArray[np.float32],
+        valid: npt.NDArray[np.bool_],
+        time_s: npt.NDArray[np.float64],
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+        """Keypoints (T, V, C) and mask (T, V): zeros where not valid, then short gaps filled."""
+        points = np.where(valid[..., None], points, np.float32(0))
+        return fill_points(points, valid, time_s, self.interpolate_gap)
 
     def _pose(
         self, clip: ClipKeypoints, stored_pose: StoredPose

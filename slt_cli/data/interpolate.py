@@ -21,19 +21,29 @@ def fill_gaps(clip: ClipKeypoints, longest: int) -> ClipKeypoints:
     if longest <= 0:
         return clip
     holed = np.flatnonzero(~clip.valid.all(axis=0))  # few points of a face mesh ever are
-    before, after = _neighbours(clip.valid[:, holed])
-    fill = (before >= 0) & (after < len(clip)) & (after > before)
+    values = np.concatenate([clip.keypoints[:, holed], clip.z[:, holed, None]], axis=2)
+    filled, seen = fill_points(values, clip.valid[:, holed], clip.time_s, longest)
+    keypoints, z, valid = clip.keypoints.copy(), clip.z.copy(), clip.valid.copy()
+    keypoints[:, holed], z[:, holed], valid[:, holed] = filled[..., :-1], filled[..., -1], seen
+    return replace(clip, keypoints=keypoints, z=z, valid=valid)
+
+
+def fill_points(
+    points: npt.NDArray[np.float32],
+    valid: npt.NDArray[np.bool_],
+    time_s: npt.NDArray[np.float64],
+    longest: int,
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
+    """As `fill_gaps`, of points (T, V, C) and their mask (T, V) at `time_s` (T,)."""
+    before, after = _neighbours(valid)
+    fill = (before >= 0) & (after < len(valid)) & (after > before)
     fill &= after - before - 1 <= longest
     frames, columns = np.nonzero(fill)
-    if not len(frames):
-        return clip
-    start, end, points = before[fill], after[fill], holed[columns]
-    weight = _weight(clip.time_s, frames, start, end)
-    keypoints, z, valid = clip.keypoints.copy(), clip.z.copy(), clip.valid.copy()
-    for array, share in ((keypoints, weight[:, None]), (z, weight)):
-        array[frames, points] = array[start, points] * (1 - share) + array[end, points] * share
-    valid[frames, points] = True
-    return replace(clip, keypoints=keypoints, z=z, valid=valid)
+    start, end = before[fill], after[fill]
+    weight = _weight(time_s, frames, start, end)[:, None]
+    points = points.copy()
+    points[frames, columns] = points[start, columns] * (1 - weight) + points[end, columns] * weight
+    return points, valid | fill
 
 
 def _neighbours(

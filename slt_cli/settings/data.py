@@ -60,6 +60,13 @@ class DataSettings(Section):
         (-0.05, 0.05), "random shift (min,max), in shoulder widths; published: in half pictures"
     )
     keypoint_resample_range: Range = setting((0.85, 1.15), "random change of speed (min,max)")
+    keypoint_point_dropout: float = setting(
+        0.0, "share of the points that are lost at random in training", ge=0, lt=1
+    )
+    keypoint_frame_dropout: int = setting(
+        0, "lose all points of up to this many frames in a row, once in a clip in training",
+        ge=0, le=1000,
+    )  # fmt: skip
 
     def contradictions(self) -> Iterator[str]:
         """Ranges that are upside down or hold factors of zero and less."""

@@ -100,3 +100,50 @@ def test_speed_changes_the_number_of_frames_but_keeps_the_ends() -> None:
 def test_one_frame_stays_one_frame() -> None:
     frames = KeypointAugmentation(**NONE).frame_index(1, np.random.default_rng(0))
     assert frames.tolist() == [0]
+
+
+def masks(frames: int = 40) -> dict[str, np.ndarray]:
+    return {"body": np.ones((frames, 79), bool), "face": np.ones((frames, 26), bool)}
+
+
+def test_nothing_is_lost_unless_asked_and_no_number_is_drawn() -> None:
+    rng, fresh = np.random.default_rng(0), np.random.default_rng(0)
+    kept = KeypointAugmentation(**NONE).keep(masks(), rng)
+    assert all(mask.all() for mask in kept.values())
+    assert rng.random() == fresh.random()
+
+
+def test_one_stretch_of_frames_is_lost_in_all_parts_alike() -> None:
+    augmentation = KeypointAugmentation(**NONE, lose_frames=10)
+    lengths = set()
+    for seed in range(200):
+        kept = augmentation.keep(masks(), np.random.default_rng(seed))
+        lost = ~kept["face"][:, 0]
+        for mask in kept.values():
+            np.testing.assert_array_equal(mask, ~lost[:, None] & np.ones_like(mask))
+        assert np.count_nonzero(np.diff(np.flatnonzero(lost)) > 1) == 0
+        lengths.add(int(lost.sum()))
+    assert lengths == set(range(11))
+
+
+def test_a_clip_shorter_than_the_stretch_may_be_lost_whole() -> None:
+    augmentation = KeypointAugmentation(**NONE, lose_frames=30)
+    shares = [
+        augmentation.keep(masks(5), np.random.default_rng(seed))["body"].mean() for seed in range(9)
+    ]
+    assert 0.0 in shares
+
+
+def test_the_share_of_lost_points_is_the_one_asked_for() -> None:
+    augmentation = KeypointAugmentation(**NONE, lose_points=0.2)
+    kept = augmentation.keep(masks(400), np.random.default_rng(0))
+    assert abs(kept["body"].mean() - 0.8) < 0.01
+
+
+def test_a_point_that_was_missing_stays_missing() -> None:
+    before = masks()
+    before["face"][:, 3] = False
+    kept = KeypointAugmentation(**NONE, lose_points=0.1, lose_frames=3).keep(
+        before, np.random.default_rng(0)
+    )
+    assert not kept["face"][:, 3].any()

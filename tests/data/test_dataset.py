@@ -83,3 +83,33 @@ def test_augmented_hands_hang_on_the_augmented_body(corpus: CorpusPaths) -> None
         np.testing.assert_allclose(hand[:, 6:], 2 * fingers, atol=1e-5)
     face = sample.streams["keypoints_face"][..., :2]
     np.testing.assert_allclose(face, 4 * (body[:, 53:] - body[:, [63]]), atol=1e-5)
+
+
+NOTHING = {name: (0.0, 0.0) for name in ("rotate", "translate")} | {
+    name: (1.0, 1.0) for name in ("scale", "resample")
+}
+
+
+def test_frames_lost_in_training_are_filled_like_those_that_were_not_seen(
+    corpus: CorpusPaths,
+) -> None:
+    """A stretch in the middle is filled when it is short enough, zero and missing otherwise."""
+    lose = KeypointAugmentation(**NOTHING, lose_frames=5)
+    whole = dataset(corpus)[0, 0]
+    name = "keypoints_body"
+    seen_all = whole.valid[name].all(0)
+    lengths = set()
+    for epoch in range(30):
+        lost = dataset(corpus, lose)[epoch, 0]
+        gone = ~lost.valid[name][:, seen_all].any(1)
+        lengths.add(int(gone.sum()))
+        np.testing.assert_array_equal(lost.streams[name][gone], 0)
+        np.testing.assert_array_equal(lost.streams[name][~gone], whole.streams[name][~gone])
+        filled = dataset(corpus, lose, interpolate_gap=5)[epoch, 0]
+        if not gone[0] and not gone[-1]:
+            assert filled.valid[name][:, seen_all].all()
+        if gone[1:-1].sum() == 1 == gone.sum():
+            at = int(np.flatnonzero(gone)[0])
+            middle = (whole.streams[name][at - 1] + whole.streams[name][at + 1]) / 2
+            np.testing.assert_allclose(filled.streams[name][at], middle, atol=1e-5)
+    assert len(lengths) > 3
