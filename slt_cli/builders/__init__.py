@@ -14,6 +14,7 @@ from slt_cli.builders.model import (
     feature_length,
     gloss_length,
     load_backbones,
+    start_gloss_embedding,
 )
 from slt_cli.builders.states import load_mska_encoder_state
 from slt_cli.builders.tokenizer import build_tokenizer
@@ -33,4 +34,5 @@ __all__ = [
     "model_inputs",
     "replace_with_dinov2",
     "resolve_device",
+    "start_gloss_embedding",
 ]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from slt_cli.builders.backbones import load_dinov2_backbone
 from slt_cli.builders.decoder import build_text_decoder
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import UsageError
+from slt_cli.models.decoder import TextSeq2SeqDecoder
 from slt_cli.models.mapper import GlossEmbedding, GlossMLP
 from slt_cli.models.mska.encoder import MSKAEncoder, SgrOptions
 from slt_cli.models.multistream import MultiStreamEncoder
@@ -101,6 +103,28 @@ def _joined(
         mska=mska, mapper=mapper, encoder=encoder, decoder=decoder,
         fusion=settings.mska_gloss_fusion, num_classes=classes,
     )  # fmt: skip
+
+
+@torch.no_grad()
+def start_gloss_embedding(
+    model: SltModel, glosses: Sequence[str], tokenizer: TextTokenizer
+) -> None:
+    """Let each column of a gloss embedding be the mean embedding of the pieces of its gloss.
+
+    So does MSKA's embedding mapper start, with glosses in small letters. Class 0, the blank, starts
+    from zero. Other mappers stay as they are, and all do beside a decoder of the user's own.
+    """
+    decoder = model.decoder
+    if not isinstance(model.mapper, GlossEmbedding) or not isinstance(decoder, TextSeq2SeqDecoder):
+        return
+    pieces = [tokenizer.encode(gloss.lower())[:-1] for gloss in glosses]
+    model.mapper.start_from(
+        {
+            number: decoder.embed(torch.tensor(ids)).mean(0)
+            for number, ids in enumerate(pieces, start=1)
+            if ids
+        }
+    )
 
 
 def _gloss_classes(settings: ModelSettings, shape: ModelShape) -> int:

@@ -240,7 +240,7 @@ def _warn_infeasible(train: Any, settings: Settings, report: Report) -> None:
 def _fit(
     run: _Run, folder: Any, payload: dict[str, Any] | None, report: Report, should_stop: Any
 ) -> None:
-    from slt_cli.builders import build_model, resolve_device
+    from slt_cli.builders import build_model, resolve_device, start_gloss_embedding
     from slt_cli.data.loader import TrainLoader
     from slt_cli.training.loop import fit, parameter_counts
     from slt_cli.training.optim import build_adamw
@@ -254,6 +254,7 @@ def _fit(
         decoder_config=payload and payload["decoder"],
     )  # fmt: skip
     if payload is None:
+        start_gloss_embedding(model, run.glosses, run.tokenizer)
         _load_states(model, settings, report)
     if payload is None and settings.training.init_checkpoint is not None:
         _load_weights(model, settings.training.init_checkpoint, report)
@@ -262,7 +263,7 @@ def _fit(
     optimizer = build_adamw(model, lr=settings.optim.lr, weight_decay=settings.optim.weight_decay)
     progress = load_state_dict(payload, model, optimizer) if payload else Progress()
     report("model", **parameter_counts(model))
-    config = _loop_config(settings)
+    config = _loop_config(settings, run.tokenizer)
 
     def save(progress: Progress, best: bool) -> None:
         folder.save(
@@ -287,10 +288,11 @@ def _fit(
     )  # fmt: skip
 
 
-def _loop_config(settings: Settings) -> Any:
+def _loop_config(settings: Settings, tokenizer: Any) -> Any:
     from slt_cli.training.loop import LoopConfig
 
     optim, model = settings.optim, settings.model
+    reference = model.mska_mode == "reference" and "keypoints" in model.streams
     return LoopConfig(
         epochs=settings.training.epochs, lr=optim.lr, warmup_steps=optim.warmup_steps,
         schedule=optim.scheduler, grad_accum_steps=optim.grad_accum_steps,
@@ -300,6 +302,7 @@ def _loop_config(settings: Settings) -> Any:
         distillation_temperature=model.mska_distillation_temperature,
         detach_teacher=model.mska_detach_teacher, masked=model.mska_mode == "masked",
         save_every_steps=settings.training.save_every_steps,
+        published_pad=tokenizer.pad_id if reference else None,
     )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from slt_cli.data.sample import Batch
 from slt_cli.errors import Diverged, Interrupted
 from slt_cli.losses.ctc import gloss_ctc_loss
 from slt_cli.losses.distillation import distillation_loss
-from slt_cli.losses.translation import IGNORE, translation_loss
+from slt_cli.losses.translation import IGNORE, published_translation_loss, translation_loss
 from slt_cli.models.translator import SltModel
 from slt_cli.training.optim import lr_at
 from slt_cli.training.state import Progress
@@ -25,7 +25,10 @@ Report = Callable[..., None]
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """Plain values of the loop. Lengths in epochs and updates; weights of the loss terms."""
+    """Plain values of the loop. Lengths in epochs and updates; weights of the loss terms.
+
+    With `published_pad`, a token id, the translation loss is the one of MSKA's authors.
+    """
 
     epochs: int
     lr: float
@@ -41,6 +44,7 @@ class LoopConfig:
     detach_teacher: bool
     masked: bool
     save_every_steps: int
+    published_pad: int | None = None
 
 
 class TrainBatches(Protocol):
@@ -62,6 +66,10 @@ def compute_losses(model: SltModel, batch: Batch, config: LoopConfig) -> dict[st
     output = model(batch.streams, batch.valid, batch.frame_valid, batch.labels)
     token = translation_loss(output.text_logits, batch.labels, config.label_smoothing)
     terms = {"translation": token * (batch.labels != IGNORE).sum() / len(batch.labels)}
+    if config.published_pad is not None:
+        terms["translation"] = published_translation_loss(
+            output.text_logits, batch.labels, config.label_smoothing, pad_id=config.published_pad
+        )
     weights = {"translation": config.translation_weight}
     glosses = output.glosses
     if glosses is not None and config.ctc_weight:

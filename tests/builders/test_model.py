@@ -6,13 +6,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from slt_cli.builders import ModelShape, build_model, build_tokenizer, feature_length
+from slt_cli.builders import (
+    ModelShape,
+    build_model,
+    build_tokenizer,
+    feature_length,
+    start_gloss_embedding,
+)
 from slt_cli.builders.model import gloss_length
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import UsageError
+from slt_cli.losses.translation import published_translation_loss
 from slt_cli.models.mapper import GlossEmbedding, GlossMLP
 from slt_cli.models.translator import SltModel
 from slt_cli.models.vit import VisionTransformer
+from slt_cli.pipelines.train import _loop_config
 from slt_cli.settings.load import load_settings
 from slt_cli.settings.root import Settings
 from slt_cli.training.loop import compute_losses
@@ -277,3 +285,40 @@ def test_lengths_are_those_that_the_model_has(
         assert encoding.features.shape == (1, feature, 24)
         assert encoding.glosses.valid.shape == (1, gloss)
         assert encoding.glosses.valid.all()
+
+
+def test_the_gloss_embedding_starts_from_the_words_of_the_decoder(tokenizer: TextTokenizer) -> None:
+    """The column of a gloss is the mean embedding of its pieces; the blank is zero."""
+    model = build(tokenizer, mska_gloss_mapper="probabilities")
+    glosses = ["HAUS", "A", "B", "C", "D", "E"]
+    start_gloss_embedding(model, glosses, tokenizer)
+    table = model.decoder.model.get_input_embeddings().weight
+    for number, gloss in enumerate(glosses, start=1):
+        ids = tokenizer.encode(gloss.lower())[:-1]
+        torch.testing.assert_close(model.mapper.weight[:, number], table[ids].mean(0))
+    assert not model.mapper.weight[:, 0].any()
+
+
+def test_the_projection_keeps_its_start(tokenizer: TextTokenizer) -> None:
+    model = build(tokenizer)
+    before = [p.clone() for p in model.mapper.parameters()]
+    start_gloss_embedding(model, ["A"] * 6, tokenizer)
+    for old, new in zip(before, model.mapper.parameters(), strict=True):
+        assert torch.equal(old, new)
+
+
+def test_the_reference_mode_counts_words_as_the_authors_do(tokenizer: TextTokenizer) -> None:
+    asked = settings(mska_mode="reference")
+    model = build_model(asked, shape_for(asked), tokenizer).eval()
+    batch = made_up_batch(
+        inputs_of(asked, shape_for(asked), tokenizer), tokenizer, clips=2, frames=12
+    )
+    config = _loop_config(asked, tokenizer)
+    with torch.no_grad():
+        found = compute_losses(model, batch, config)["translation"]
+        logits = model(batch.streams, batch.valid, batch.frame_valid, batch.labels).text_logits
+    smoothing = asked.optim.label_smoothing
+    assert smoothing > 0
+    want = published_translation_loss(logits, batch.labels, smoothing, pad_id=tokenizer.pad_id)
+    torch.testing.assert_close(found, want)
+    assert _loop_config(settings(), tokenizer).published_pad is None

@@ -85,9 +85,9 @@ def test_augmented_hands_hang_on_the_augmented_body(corpus: CorpusPaths) -> None
     np.testing.assert_allclose(face, 4 * (body[:, 53:] - body[:, [63]]), atol=1e-5)
 
 
-NOTHING = {name: (0.0, 0.0) for name in ("rotate", "translate")} | {
-    name: (1.0, 1.0) for name in ("scale", "resample")
-}
+NOTHING = {
+    "scale": (1.0, 1.0), "rotate": (0.0, 0.0), "translate": (0.0, 0.0), "resample": (1.0, 1.0),
+}  # fmt: skip
 
 
 def test_frames_lost_in_training_are_filled_like_those_that_were_not_seen(
