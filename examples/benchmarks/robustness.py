@@ -48,7 +48,10 @@ def main() -> None:
     clean = args.folder / "clean"
     if not clean.exists():
         counts = [str(count) for count in args.clips]
-        run(str(STITCH), str(args.data), str(clean), "--same-signers", "--clips", *counts)
+        run(
+            str(STITCH), str(args.data), str(clean), "--same-signers", "--clips", *counts,
+            "--letters", "1", "4",  # short strings tell CTC early what a letter is
+        )  # fmt: skip
     corpora = {
         "clean": clean,
         "one point lost in every frame": changed(clean, args.folder / "joint", lose_a_joint),

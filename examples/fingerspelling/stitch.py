@@ -41,6 +41,7 @@ def main() -> None:
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--clips", type=int, nargs=3, default=(1600, 120, 120))
     parser.add_argument("--random", type=float, default=0.5, help="share of random letter strings")
+    parser.add_argument("--letters", type=int, nargs=2, default=(3, 8), help="in a random string")
     parser.add_argument("--same-signers", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
@@ -51,7 +52,9 @@ def main() -> None:
     texts: dict[str, str] = {}
     for split, count in zip(LANGUAGES, args.clips, strict=True):
         ids = []
-        for number, word in enumerate(spellings(words[split], count, args.random, rng)):
+        for number, word in enumerate(
+            spellings(words[split], count, args.random, args.letters, rng)
+        ):
             language = str(rng.choice(LANGUAGES["train" if args.same_signers else split]))
             video_id = f"{split}_{number:05d}_{language}"
             clip = stitch([letters[language][letter] for letter in word], rng)
@@ -98,12 +101,17 @@ def read_words(table: Path, seed: int) -> dict[str, list[str]]:
 
 
 def spellings(
-    words: Sequence[str], count: int, random_share: float, rng: np.random.Generator
+    words: Sequence[str],
+    count: int,
+    random_share: float,
+    lengths: Sequence[int],
+    rng: np.random.Generator,
 ) -> Iterator[str]:
     """`count` words, some of them random letters, which no language model can guess."""
+    shortest, longest = lengths
     for _ in range(count):
         if rng.random() < random_share:
-            yield "".join(rng.choice(list(LETTERS), size=rng.integers(3, 9)))
+            yield "".join(rng.choice(list(LETTERS), size=rng.integers(shortest, longest + 1)))
         else:
             yield str(rng.choice(words))
 

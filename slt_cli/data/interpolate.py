@@ -10,12 +10,16 @@ import numpy.typing as npt
 from slt_cli.corpus.clip_files import ClipKeypoints
 
 
+_CONFIDENCE = 2
+_TRUST = 0.5
+
+
 def fill_gaps(clip: ClipKeypoints, longest: int) -> ClipKeypoints:
     """Fill points that are missing for at most `longest` frames between two that show them.
 
     Each point goes in a straight line, at even speed in time, from where it was last seen to where
-    it is seen next; confidence and depth change likewise, so a filled point counts for as much as
-    the sightings around it. Filled points are valid in the result.
+    it is seen next; confidence and depth change likewise. Filled points are valid in the result,
+    with half of that confidence: a model can tell them from sightings, and weighs them less.
     Longer gaps, and those at either end of the clip, stay as they are.
     """
     if longest <= 0:
@@ -34,7 +38,7 @@ def fill_points(
     time_s: npt.NDArray[np.float64],
     longest: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """As `fill_gaps`, of points (T, V, C) and their mask (T, V) at `time_s` (T,)."""
+    """As `fill_gaps`, of points (T, V, C) x, y, confidence, ... and their mask (T, V) at `time_s`."""
     before, after = _neighbours(valid)
     fill = (before >= 0) & (after < len(valid)) & (after > before)
     fill &= after - before - 1 <= longest
@@ -42,7 +46,9 @@ def fill_points(
     start, end = before[fill], after[fill]
     weight = _weight(time_s, frames, start, end)[:, None]
     points = points.copy()
-    points[frames, columns] = points[start, columns] * (1 - weight) + points[end, columns] * weight
+    filled = points[start, columns] * (1 - weight) + points[end, columns] * weight
+    filled[:, _CONFIDENCE] *= _TRUST
+    points[frames, columns] = filled
     return points, valid | fill
 
 

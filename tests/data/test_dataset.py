@@ -111,5 +111,6 @@ def test_frames_lost_in_training_are_filled_like_those_that_were_not_seen(
         if gone[1:-1].sum() == 1 == gone.sum():
             at = int(np.flatnonzero(gone)[0])
             middle = (whole.streams[name][at - 1] + whole.streams[name][at + 1]) / 2
+            middle[:, 2] /= 2
             np.testing.assert_allclose(filled.streams[name][at], middle, atol=1e-5)
     assert len(lengths) > 3
