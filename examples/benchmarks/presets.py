@@ -1,4 +1,4 @@
-"""Size and cost of every training preset: parameters, a step, a forward pass, a bundle.
+"""Size and cost of every training preset: parameters, a step, a forward pass.
 
 python examples/benchmarks/presets.py [--only PRESET]
 
@@ -15,7 +15,6 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ from torch.utils.flop_counter import FlopCounterMode
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from slt_cli.data.tokenizer import SPECIAL, TextTokenizer
-from slt_cli.export.onnx import export_onnx
 from slt_cli.models.translator import SltModel
 from slt_cli.settings.load import load_settings
 from slt_cli.settings.preset_files import list_presets
@@ -61,7 +59,7 @@ def table(names: list[str]) -> str:
         [
             name, *(f"{one['parameters'].get(part, 0):,}" for part in PARTS),
             f"{one['parameters']['trained']:,}", one["step_s"], round(one["step_mib"]),
-            f"{one['gflops']:.4g} ({one['frames']})", one["bundle_mib"],
+            f"{one['gflops']:.4g} ({one['frames']})",
         ]
         for name, one in found.items()
     ]  # fmt: skip
@@ -69,13 +67,13 @@ def table(names: list[str]) -> str:
         "preset", *(f"parameters: {part}" for part in PARTS), "trained, all parts",
         f"s, a training step of one clip of {STEP_FRAMES} frames, median of {STEPS}",
         "its peak MiB",
-        f"GFLOPs forward (frames), text of {TOKENS} tokens", "bundle, MiB",
+        f"GFLOPs forward (frames), text of {TOKENS} tokens",
     ]  # fmt: skip
     return record("Presets", "python examples/benchmarks/presets.py", columns, rows)
 
 
 def measure(name: str) -> dict[str, Any]:
-    """Training steps, of which the first does not count, a forward pass, an export."""
+    """Training steps, of which the first does not count, and a forward pass."""
     torch.manual_seed(0)
     settings = load_settings(preset=name).settings
     tokenizer = words(settings.model.vocab_size)
@@ -100,7 +98,6 @@ def measure(name: str) -> dict[str, Any]:
     return {
         "parameters": parameter_counts(model), "step_s": statistics.median(seconds[1:]),
         "step_mib": step_mib, "frames": frames, "gflops": flops / 1e9,
-        "bundle_mib": bundle_bytes(model, inputs, tokenizer, settings.export.opset) / 2**20,
     }  # fmt: skip
 
 
@@ -121,14 +118,6 @@ def _product(_: Shape, left: Shape, right: Shape, **__: Any) -> int:
 
 def _attention(query: Shape, key: Shape, value: Shape, *_: Any, **__: Any) -> int:
     return 2 * math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
-
-
-def bundle_bytes(model: SltModel, inputs: Any, tokenizer: TextTokenizer, opset: int) -> int:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        export_onnx(model, inputs, folder, opset=opset)
-        (folder / "tokenizer.json").write_text(tokenizer.to_json(), "utf-8")
-        return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def words(count: int) -> TextTokenizer:
