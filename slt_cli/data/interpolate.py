@@ -9,7 +9,6 @@ import numpy.typing as npt
 
 from slt_cli.corpus.clip_files import ClipKeypoints
 
-
 _CONFIDENCE = 2
 _TRUST = 0.5
 
@@ -38,7 +37,7 @@ def fill_points(
     time_s: npt.NDArray[np.float64],
     longest: int,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """As `fill_gaps`, of points (T, V, C) x, y, confidence, ... and their mask (T, V) at `time_s`."""
+    """As `fill_gaps`, of points (T, V, C) x, y, confidence, ... and their mask (T, V)."""
     before, after = _neighbours(valid)
     fill = (before >= 0) & (after < len(valid)) & (after > before)
     fill &= after - before - 1 <= longest
