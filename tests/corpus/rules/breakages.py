@@ -239,7 +239,9 @@ BREAKAGES: dict[str, Breakage] = {
         _source(sha256="train_001"), "train_001: the same as train_000", W
     ),
     "C028": Breakage(_cut_shard, "shard crops-000000.tar is cut or altered"),
-    "C029": Breakage(shorten(4), f"{FIRST}: 4 frames for a kernel of 5", W),
+    "C029": Breakage(
+        shorten(2), f"{FIRST}: 2 frames for a kernel of 3", W, also=frozenset({"G001"})
+    ),
     "C030": Breakage(_lengthen, f"{FIRST}: 66 frames, the median is 6", W),
     "C031": Breakage(_write("face/ghost_f000000.jpg", picture(9)), "ghost: 1 crops in face/"),
     "A001": Breakage(
@@ -252,7 +254,7 @@ BREAKAGES: dict[str, Breakage] = {
     # Six glosses in six frames, but equal neighbours need a blank between them: seven.
     "G001": Breakage(
         _glosses(f"{FIRST};A A B C D E;1 1 2 3 4 5"),
-        f"{FIRST}: 6 frames for 6 glosses, which need 7",
+        f"{FIRST}: 6 frames in 2 steps for 6 glosses, which need 7",
     ),
     "G002": Breakage(_glosses(f"{FIRST};A;1", "val_000;NEW;2"), "val val_000: NEW", W),
     "G003": Breakage(

@@ -109,8 +109,8 @@ def test_a_single_frame_is_short_but_readable(root: Path) -> None:
 
     shorten(1)(root)
     found = findings(root)
-    assert found["C029"].where == [f"{FIRST}: 1 frames for a kernel of 5"]
-    assert found["G001"].where == [f"{FIRST}: 1 frames for 2 glosses, which need 2"]
+    assert found["C029"].where == [f"{FIRST}: 1 frames for a kernel of 3"]
+    assert found["G001"].where == [f"{FIRST}: 1 frames in 1 steps for 2 glosses, which need 2"]
 
 
 def test_half_a_frame_per_second_is_no_other_rate(root: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_bit_flipped_inside_a_shard_is_found(root: Path) -> None:
 
 def test_a_clip_just_long_enough_for_its_glosses_passes(root: Path) -> None:
     glosses(root, f"{FIRST};A A B C D;1 1 2 3 4")  # five and a blank between the first two: six
-    assert findings(root) == {}
+    assert findings(root, Limits(temporal_stride=1)) == {}
 
 
 @pytest.mark.parametrize(("stride", "fits"), [(1, True), (2, True), (3, False), (4, False)])
