@@ -114,7 +114,7 @@ FAULTS: dict[str, Fault] = {
     "text too long": (tokenizer_and_long_text, 3, "text longer than the decoder's limit"),
     "unknown characters": (tokenizer_and_greek, 3, "tokenizer of another language or script"),
     # glosses
-    "too short for CTC": (BREAKAGES["G001"].do, 3, "6 frames in 2 steps for 6 glosses, which need 7"),
+    "too short for CTC": (BREAKAGES["G001"].do, 3, "in 2 steps for 6 glosses, which need 7"),
     "gloss number 0": (BREAKAGES["G003"].do, 3, "val_000: B is 0"),
     # splits
     "listed without clip": (BREAKAGES["S002"].do, 3, "val: ghost"),
