@@ -10,6 +10,7 @@ from typing import Any
 
 DEFAULT_STEP_S = 0.04
 _LONGEST_SLACK_S = 1.0
+_HOLE_S = 0.15
 
 
 @dataclass
@@ -50,11 +51,24 @@ class DamageReport:
         return self.expected_s - self.last_s > (0.5 * self.step_s if self.file_is_cut else slack_s)
 
     @property
+    def missing_s(self) -> float:
+        """Seconds without a frame inside a video of steady rate; 0 when its steps vary anyway.
+
+        A demuxer that loses its way in overwritten bytes goes on at a later frame and says nothing.
+        A frame or two that a camera left out are no such hole, nor missing pictures of a folder.
+        """
+        few = 0 < self.gaps <= max(2, 0.02 * self.frames) and 5 * self.gaps <= self.frames
+        steady = few and self.expected_s is not None
+        missing_s = self.last_s - self.first_s - self.frames * self.step_s
+        return missing_s if steady and missing_s > _HOLE_S else 0.0
+
+    @property
     def is_damaged(self) -> bool:
         """Whether frames are missing or wrong."""
         return bool(
             self.corrupt_frames or self.bad_packets or self.is_truncated or self.file_is_broken
-        )
+            or self.missing_s
+        )  # fmt: skip
 
     def describe(self) -> str:
         """The damage in words, empty when there is none."""
@@ -63,6 +77,8 @@ class DamageReport:
             words.append(f"it ends at {self.last_s:.2f} s instead of {self.expected_s:.2f} s")
         elif self.is_truncated:
             words.append(f"the file is cut; it ends at {self.last_s:.2f} s")
+        if self.missing_s:
+            words.append(f"{self.missing_s:.2f} s in between have no frame")
         if self.bad_packets:
             words.append(f"{self.bad_packets} unreadable packets")
         if self.corrupt_frames:

@@ -63,3 +63,21 @@ def test_merging_nothing_or_one_changes_nothing() -> None:
 def test_gaps_are_steps_far_longer_than_the_usual_one() -> None:
     assert count_gaps([0.0, 1.0, 2.0, 3.4, 5.0, 6.0], 9.0) == (1.0, 1)
     assert count_gaps([0.0], 0.5) == (0.5, 0)
+
+
+@pytest.mark.parametrize(
+    ("frames", "gaps", "last_s", "damaged"),
+    [
+        (60, 0, 2.4, False),
+        (59, 1, 2.4, False),  # a frame that the camera left out
+        (44, 1, 2.4, True),  # 16 frames gone in one place
+        (44, 10, 2.4, False),  # steps that vary all the time hide nothing
+        (1000, 15, 41.0, True),
+    ],
+)
+def test_a_hole_in_a_steady_video_is_damage(
+    frames: int, gaps: int, last_s: float, damaged: bool
+) -> None:
+    report = DamageReport(frames=frames, gaps=gaps, expected_s=last_s, last_s=last_s, step_s=0.04)
+    assert report.is_damaged == damaged
+    assert ("have no frame" in report.describe()) == damaged
