@@ -140,7 +140,9 @@ def test_rules_are_listed_with_their_reasons() -> None:
 
 
 def damage(path: Path) -> None:
-    """Flip one bit in the middle of a file."""
+    """Invert a stretch in the middle of a file, longer than the padding between members of a zip."""
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    middle = len(data) // 2
+    for at in range(middle, middle + 256):
+        data[at] ^= 0xFF
     path.write_bytes(data)
