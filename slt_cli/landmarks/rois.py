@@ -151,6 +151,11 @@ def place_square(centre: Points, side: int, frame_size: tuple[int, int]) -> Box:
     return box
 
 
+def cut_on_one_thread() -> None:
+    """Let this process cut crops in the thread that asks: they are too small to wake others for."""
+    cv2.setNumThreads(1)
+
+
 def cut_crop(rgb: npt.NDArray[np.uint8], box: Box, size: int) -> npt.NDArray[np.uint8]:
     """The part of `rgb` (H, W, 3) in `box` as (size, size, 3); outside of the picture is black.
 

@@ -75,7 +75,7 @@ class DataSettings(Section):
         12, "fill points that are missing for at most this many frames", ge=0, le=1000
     )
     keypoint_normalize_center: bool = setting(
-        True, "put the signer into the origin; off keeps where the signer stands in the picture"
+        True, "put the signer into the origin; off keeps the place in the picture, as published does"
     )
     keypoint_mirror: float = setting(
         0.0, "share of clips that are mirrored in training, left and right exchanged", ge=0, le=1
@@ -115,9 +115,11 @@ class DataSettings(Section):
 
     def contradictions(self) -> Iterator[str]:
         """Ranges that are upside down or hold factors of zero and less."""
-        for name in ("scale", "rotate", "translate", "resample"):
-            low, high = getattr(self, f"keypoint_{name}_range")
-            if low > high:
-                yield f"keypoint_{name}_range: min {low} is above max {high}"
-            if name in {"scale", "resample"} and low <= 0:
-                yield f"keypoint_{name}_range: factors must be above 0, not {low}"
+        names = [f"keypoint_{name}_range" for name in ("scale", "rotate", "translate", "resample")]
+        for name in (*names, "crop_zoom_range"):
+            given = getattr(self, name)
+            for low, high in zip(given[::2], given[1::2], strict=False):
+                if low > high:
+                    yield f"{name}: min {low} is above max {high}"
+                if name.split("_")[1] in {"scale", "resample", "zoom"} and low <= 0:
+                    yield f"{name}: factors must be above 0, not {low}"

@@ -15,10 +15,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from slt_cli.errors import InputError, SltError
 from slt_cli.landmarks.estimators import preload
+from slt_cli.landmarks.rois import cut_on_one_thread
 from slt_cli.pipelines.extraction.jobs import Answer, Job
 from slt_cli.pipelines.extraction.options import ExtractOptions
 
@@ -245,7 +244,7 @@ def _serve(connection: Connection[Any, Any], options: ExtractOptions, cores: set
         signal.signal(number, signal.SIG_IGN)
     _noise_to(options.log_path)
     os.sched_setaffinity(0, cores)
-    cv2.setNumThreads(1)  # crops are too small to be worth waking others
+    cut_on_one_thread()
     preload(options.estimator)
     while True:
         try:
