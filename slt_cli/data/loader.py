@@ -182,9 +182,7 @@ class _Clips(Dataset[ClipSample]):
             return told
 
 
-def _collate(
-    samples: list[ClipSample] | SltError, mixing: StreamMixing | None
-) -> Batch | SltError:
+def _collate(samples: list[ClipSample] | SltError, mixing: StreamMixing | None) -> Batch | SltError:
     """One batch. A worker puts it into shared memory here, where a refusal can still be told."""
     if isinstance(samples, SltError):
         return samples

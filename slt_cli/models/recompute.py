@@ -17,12 +17,13 @@ def recompute_activations(module: nn.Module) -> None:
     """Keep of the module's training passes nothing but what goes into it.
 
     Gradients, random numbers and the statistics of its norms are those of one pass. The names of
-    its parameters stay.
+    its parameters stay. In a compiled model the compiler decides what is kept.
     """
     forward = module.forward
 
     def kept_small(*inputs: Any, **named: Any) -> Any:
-        if not (module.training and torch.is_grad_enabled()):
+        learns = module.training and torch.is_grad_enabled()
+        if not learns or torch.compiler.is_compiling():
             return forward(*inputs, **named)
         return checkpoint(
             forward, *inputs, use_reentrant=False,

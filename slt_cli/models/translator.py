@@ -173,7 +173,7 @@ class SltModel(nn.Module):
         true = self.decoder.shifted(labels)
         with torch.no_grad():
             predicted = self.decoder.decode(true, memory).argmax(-1)
-        torch.clear_autocast_cache()  # it holds the weights of the pass without a gradient
+        torch.clear_autocast_cache()  # older torch keeps there weights cast without a gradient
         taken = torch.rand(true[:, 1:].shape, device=true.device) >= ratio
         taken &= labels[:, :-1] != IGNORE
         read = torch.where(taken, predicted[:, :-1], true[:, 1:])

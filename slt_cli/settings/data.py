@@ -75,7 +75,8 @@ class DataSettings(Section):
         12, "fill points that are missing for at most this many frames", ge=0, le=1000
     )
     keypoint_normalize_center: bool = setting(
-        True, "put the signer into the origin; off keeps the place in the picture, as published does"
+        True,
+        "put the signer into the origin; off keeps the place in the picture, as published does",
     )
     keypoint_mirror: float = setting(
         0.0, "share of clips that are mirrored in training, left and right exchanged", ge=0, le=1

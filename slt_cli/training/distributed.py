@@ -150,7 +150,7 @@ def lost_processes() -> Iterator[None]:
         raise SltError(
             f"process {rank} of {size} stopped, because another one failed or does not answer",
             where=str(error).splitlines()[0],
-            hint="see the message of the other process; --resume continues from the last checkpoint",
+            hint="see the message of the other one; --resume continues from the last checkpoint",
         ) from error
 
 

@@ -134,11 +134,15 @@ def test_a_killed_worker_is_told_with_what_to_change() -> None:
 
 
 def test_a_worker_killed_while_the_model_computes_is_told_too() -> None:
+    def compute() -> None:
+        with loader_failures():
+            for _ in loader.epoch(0, 0):
+                os.kill(loader._loader._iterator._workers[0].pid, signal.SIGKILL)
+                time.sleep(1)
+
     loader = train_loader(num_workers=1)
-    with pytest.raises(OutOfResources, match="was killed"), loader_failures():
-        for _ in loader.epoch(0, 0):
-            os.kill(loader._loader._iterator._workers[0].pid, signal.SIGKILL)
-            time.sleep(1)
+    with pytest.raises(OutOfResources, match="was killed"):
+        compute()
 
 
 def test_too_many_open_files_are_told_with_the_limit_to_raise() -> None:

@@ -15,7 +15,9 @@ def many_lengths(count: int = 400) -> np.ndarray:
     return np.random.default_rng(0).integers(10, 300, count)
 
 
-@pytest.mark.parametrize("order", [LengthBuckets(range(23), 4, 5), FrameBudget(range(23), 4, 30, 5)])
+@pytest.mark.parametrize(
+    "order", [LengthBuckets(range(23), 4, 5), FrameBudget(range(23), 4, 30, 5)]
+)
 def test_every_clip_appears_once_per_epoch_and_epochs_differ(
     order: LengthBuckets | FrameBudget,
 ) -> None:

@@ -257,10 +257,27 @@ def test_recomputing_keeps_less() -> None:
     assert kept_bytes(True) < 0.5 * kept_bytes(False)
 
 
-def test_a_compiled_model_keeps_its_names_and_its_numbers() -> None:
-    model = small_model().eval()
-    inputs, names = random_inputs([8, 8]), list(model.state_dict())
-    expected = model(*inputs, LABELS).text_logits
+def test_a_compiled_model_keeps_its_names() -> None:
+    model = small_model()
+    names = list(model.state_dict())
     model.compile(backend="eager")
-    torch.testing.assert_close(model(*inputs, LABELS).text_logits, expected, rtol=1e-4, atol=1e-5)
     assert list(model.state_dict()) == names
+
+
+@pytest.mark.slow
+def test_a_compiled_model_learns_what_the_plain_one_does() -> None:
+    models = [small_model().train() for _ in range(2)]
+    models[1].recompute_activations()
+    models[1].compile(backend="eager")
+    for model in models:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        model.decoder.eval()
+        output = model(*random_inputs([9, 5]), torch.tensor([[5, 6, 2], [8, 2, 0]]))
+        output.text_logits.square().mean().backward()
+    for (name, one), other in zip(
+        models[0].named_parameters(), models[1].parameters(), strict=True
+    ):
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-4, msg=name)

@@ -167,7 +167,10 @@ def tiny_run(corpus: Path, run: Path, epochs: int) -> list[str]:
 def stopped_after(process: subprocess.Popen[str], run: Path, step: int) -> str:
     """Stderr of a run that was asked to stop once `last.pt` holds more than `step` updates."""
     deadline = time.monotonic() + 240
-    while not (run / "last.pt").exists() or load_checkpoint(run / "last.pt")["progress"]["step"] <= step:
+    while (
+        not (run / "last.pt").exists()
+        or load_checkpoint(run / "last.pt")["progress"]["step"] <= step
+    ):
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < deadline
         time.sleep(0.2)
