@@ -1,38 +1,34 @@
 """From settings to modules: the only room that knows both."""
 
-from slt_cli.builders.backbones import (
-    check_backbone_spec,
-    load_dinov2_backbone,
-    replace_with_dinov2,
-)
-from slt_cli.builders.data import build_dataset, model_inputs
-from slt_cli.builders.device import resolve_device
-from slt_cli.builders.features import build_feature_caches
-from slt_cli.builders.model import (
-    ModelShape,
-    build_model,
-    feature_length,
-    gloss_length,
-    load_backbones,
-    start_gloss_embedding,
-)
-from slt_cli.builders.states import load_mska_encoder_state
-from slt_cli.builders.tokenizer import build_tokenizer
+from importlib import import_module
+from typing import Any
 
-__all__ = [
-    "ModelShape",
-    "build_dataset",
-    "build_feature_caches",
-    "build_model",
-    "build_tokenizer",
-    "check_backbone_spec",
-    "feature_length",
-    "gloss_length",
-    "load_backbones",
-    "load_dinov2_backbone",
-    "load_mska_encoder_state",
-    "model_inputs",
-    "replace_with_dinov2",
-    "resolve_device",
-    "start_gloss_embedding",
-]
+# Looked up when asked for: some of these rooms need torch, which takes seconds.
+_HOMES = {
+    "ModelShape": "model",
+    "build_dataset": "data",
+    "build_feature_caches": "features",
+    "build_mixing": "data",
+    "build_model": "model",
+    "build_tokenizer": "tokenizer",
+    "check_backbone_spec": "backbones",
+    "feature_length": "model",
+    "gloss_length": "model",
+    "load_backbones": "model",
+    "load_dinov2_backbone": "backbones",
+    "load_mska_encoder_state": "states",
+    "model_inputs": "data",
+    "replace_with_dinov2": "backbones",
+    "resolve_device": "device",
+    "start_gloss_embedding": "model",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -14,6 +14,7 @@ from slt_cli.builders.decoder import build_text_decoder
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import UsageError
 from slt_cli.models.decoder import TextSeq2SeqDecoder
+from slt_cli.models.gloss_reader import GlossReader
 from slt_cli.models.mapper import GlossEmbedding, GlossMLP
 from slt_cli.models.mska.encoder import MSKAEncoder, SgrOptions
 from slt_cli.models.multistream import MultiStreamEncoder
@@ -69,7 +70,10 @@ def build_model(
     backbones: Mapping[str, VisionTransformer] | None = None,
     decoder_config: Mapping[str, Any] | None = None,
 ) -> SltModel:
-    """Build the translation model.
+    """Build the model of the task that the settings name.
+
+    For sign2gloss, what only serves the text is there and frozen; for gloss2text the model reads
+    glosses and has no part that reads signing.
 
     `backbones` bring weights, otherwise they are random; so is a text decoder that is rebuilt from
     its `decoder_config`. Raises `UsageError` for settings that do not fit the data or each other:
@@ -80,7 +84,24 @@ def build_model(
         max_source=feature_length(settings.model, settings.model.sequence_length),
         max_target=settings.data.max_target_length, config=decoder_config,
     )  # fmt: skip
-    return _joined(settings.model, shape, decoder, backbones)
+    task = settings.training.task
+    if task != "sign2text" and not shape.num_glosses:
+        raise UsageError(
+            f"{task} needs glosses, and the training clips have none", where="training.task",
+            hint="give annotations/gloss.csv, or --task sign2text",
+        )  # fmt: skip
+    if task == "gloss2text":
+        classes = _gloss_classes(settings.model, shape)
+        return SltModel(
+            mska=None, mapper=None, encoder=None, decoder=decoder, num_classes=classes,
+            gloss_reader=GlossReader(num_classes=classes, width=settings.model.d_model),
+        )  # fmt: skip
+    model = _joined(settings.model, shape, decoder, backbones)
+    if task == "sign2gloss":
+        for part in (model.decoder, model.mapper):
+            if part is not None:
+                part.requires_grad_(False)
+    return model
 
 
 def _joined(

@@ -1,46 +1,18 @@
-"""Pretrained text models and tokenizers on this machine: found by name, never downloaded."""
+"""Pretrained text models, read from their folders."""
 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from slt_cli.data.pretrained_tokenizer import FILES, tokenizer_file
+from slt_cli.builders.assets import CONFIG, WEIGHTS, find_decoder
 from slt_cli.errors import InputError, MissingAsset
 from slt_cli.models.decoder.families import ATTENTION, FAMILIES, config_from
-from slt_cli.storage.assets import ENVIRONMENT, asset_folders
 
-CONFIG = "config.json"
-WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
-           "pytorch_model.bin.index.json")  # fmt: skip
-
-
-def find_decoder(name: str, search_path: Sequence[Path]) -> Path:
-    """The folder of the pretrained text model called `name`, or at that path.
-
-    Raises `MissingAsset` that names every place looked in.
-    """
-    return _find(
-        name, search_path, lambda place: (place / CONFIG).is_file(), where="model.decoder_model",
-        needs=f"{CONFIG}, model.safetensors and the tokenizer's file",
-    )  # fmt: skip
-
-
-def find_tokenizer(name: str, search_path: Sequence[Path]) -> Path:
-    """The file of the tokenizer called `name`, or at that path; errors as `find_decoder`."""
-    place = _find(
-        name, search_path, lambda place: tokenizer_file(place) is not None, where="data.tokenizer",
-        needs=" or ".join(FILES),
-    )  # fmt: skip
-    file = tokenizer_file(place)
-    assert file is not None
-    return file
+__all__ = ["CONFIG", "find_decoder", "load_seq2seq", "read_config"]
 
 
 def read_config(file: Path) -> PreTrainedConfig:
@@ -80,46 +52,3 @@ def load_seq2seq(folder: Path, config: PreTrainedConfig) -> PreTrainedModel:
             f"the weights do not fit {CONFIG}: {', '.join(lacking[:5])}", where=str(folder)
         )
     return model
-
-
-def _find(
-    name: str,
-    search_path: Sequence[Path],
-    fits: Callable[[Path], bool],
-    *,
-    where: str,
-    needs: str,
-) -> Path:
-    places = list(dict.fromkeys(_places(name, search_path)))
-    found = next((place for place in places if fits(place)), None)
-    cached = _cached(name) if found is None else None
-    if cached is not None and fits(cached):
-        return cached
-    if found is None:
-        raise MissingAsset(
-            f"{name} is in none of {', '.join(map(str, places))}, nor in Hugging Face's cache",
-            where=where,
-            hint=f"a folder of that name with {needs}, in one of these places, in a folder named "
-            f"by --decoder-search-path or by {ENVIRONMENT}",
-        )
-    return found
-
-
-def _places(name: str, search_path: Sequence[Path]) -> Iterator[Path]:
-    """`name` as a path, then below every folder, with and without the owner before its slash."""
-    own = Path(name).expanduser()
-    yield own
-    if not own.is_absolute():
-        for folder in (*search_path, *asset_folders()):
-            yield folder.expanduser() / name
-            yield folder.expanduser() / own.name
-
-
-def _cached(name: str) -> Path | None:
-    """The folder of Hugging Face's cache in which an earlier download of `name` lies."""
-    from huggingface_hub import try_to_load_from_cache
-
-    if not re.fullmatch(r"[\w-][\w.-]*(/[\w-][\w.-]*)?", name):
-        return None
-    found: list[Any] = [try_to_load_from_cache(name, file) for file in (CONFIG, *FILES)]
-    return next((Path(file).parent for file in found if isinstance(file, str)), None)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from slt_cli.builders.decoder import pretrained_name
-from slt_cli.builders.pretrained import find_decoder, find_tokenizer
+from slt_cli.builders.assets import find_decoder, find_tokenizer, pretrained_name
 from slt_cli.data.pretrained_tokenizer import load_tokenizer
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.data.vocabulary import pruned, with_codes
@@ -14,10 +14,16 @@ from slt_cli.settings.model import ModelSettings
 
 
 def build_tokenizer(
-    settings: ModelSettings, name: str | None, texts: Sequence[str], *, prune: bool = False
+    settings: ModelSettings,
+    name: str | None,
+    texts: Sequence[str],
+    *,
+    prune: bool = False,
+    search_path: Sequence[Path] = (),
 ) -> TextTokenizer:
     """The tokenizer called `name`, that of a pretrained decoder, or one trained on `texts`.
 
+    It is looked for in the folders of `search_path`, then where decoders are looked for.
     With `prune`, a vocabulary that was not trained here keeps only what `texts` use; they must be
     training texts. Language codes that the settings name are added where they are not known yet; in
     a pretrained vocabulary they start from another code of the same language, as MSKA's de_DGS does
@@ -31,10 +37,12 @@ def build_tokenizer(
     if name is None and pretrained is None:
         trained = TextTokenizer.train(texts, settings.vocab_size)
         return with_codes(trained, dict.fromkeys(codes))
+    revision = settings.decoder_revision if name in (None, pretrained) else None
     if name is None:
         assert pretrained is not None
-        name = str(find_decoder(pretrained, settings.decoder_search_path))
-    tokenizer = load_tokenizer(find_tokenizer(name, settings.decoder_search_path))
+        name = str(find_decoder(pretrained, settings.decoder_search_path, revision))
+    folders = (*search_path, *settings.decoder_search_path)
+    tokenizer = load_tokenizer(find_tokenizer(name, folders, revision))
     if prune:
         tokenizer = pruned(tokenizer, texts)
     if pretrained is None:

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import Any
 
 PLAIN_EVERY_S = 5.0
-_BAR_FACTS = {"done", "total"}
+_BAR_FACTS = {"done", "total", "epochs"}
+_REFRESHES_PER_S = 4
 
 
 class PlainReporter:
@@ -25,17 +26,19 @@ class PlainReporter:
             if now - self._last.setdefault(event, now - PLAIN_EVERY_S) < PLAIN_EVERY_S:
                 return
             self._last[event] = now
-        print(_line(event, facts), file=sys.stderr, flush=True)
+        for line in _lines(event, facts):
+            print(line, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Nothing to take down."""
 
 
 class RichReporter:
-    """A live bar per counting event; every other event scrolls above the bars."""
+    """A live bar per counting event, and the view of a training run; all else scrolls above."""
 
     def __init__(self) -> None:
-        from rich.console import Console
+        from rich.console import Console, Group
+        from rich.live import Live
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -45,6 +48,10 @@ class RichReporter:
             TimeRemainingColumn,
         )
 
+        from slt_cli.cli.live import TrainView
+
+        self._console = Console(file=sys.stderr, stderr=True, highlight=False)
+        self._view = TrainView()
         self._progress = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(bar_width=30),
@@ -52,16 +59,22 @@ class RichReporter:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[facts]}"),
-            console=Console(file=sys.stderr, stderr=True, highlight=False),
-            transient=True,
+            console=self._console,
         )
         self._tasks: dict[str, Any] = {}
-        self._progress.start()
+        self._live = Live(
+            Group(self._view, self._progress), console=self._console, transient=True,
+            refresh_per_second=_REFRESHES_PER_S,
+        )  # fmt: skip
+        self._live.start()
 
     def __call__(self, event: str, **facts: Any) -> None:
         """Show one event."""
+        if self._view.update(event, facts):
+            return
         if "done" not in facts:
-            self._progress.console.print(_line(event, facts), markup=False)
+            for line in _lines(event, facts):
+                self._console.print(line, markup=False)
             return
         if event not in self._tasks:
             self._tasks[event] = self._progress.add_task(event, total=facts.get("total"), facts="")
@@ -71,10 +84,23 @@ class RichReporter:
             total=facts.get("total"),
             facts=_facts({k: v for k, v in facts.items() if k not in _BAR_FACTS}),
         )
+        if facts["done"] == facts.get("total"):
+            self._progress.remove_task(self._tasks.pop(event))
 
     def close(self) -> None:
-        """Remove the bars."""
-        self._progress.stop()
+        """Remove everything live."""
+        self._live.stop()
+
+
+def _lines(event: str, facts: Mapping[str, Any]) -> list[str]:
+    """One line for an event, or one for each of its translations."""
+    if event != "samples":
+        return [_line(event, facts)]
+    return [
+        f"sample  prediction: {one_line(row['prediction'])}  |  "
+        f"reference: {one_line(row['reference'])}"
+        for row in facts["rows"]
+    ]
 
 
 def _line(event: str, facts: Mapping[str, Any]) -> str:
@@ -90,9 +116,10 @@ def _line(event: str, facts: Mapping[str, Any]) -> str:
 
 
 def _facts(facts: Mapping[str, Any]) -> str:
-    return "  ".join(
-        f"{name} {_value(value)}" for name, value in facts.items() if value is not None
-    )
+    told: dict[str, Any] = {}
+    for name, value in facts.items():  # the terms of a loss come as one fact, a mapping
+        told |= value if isinstance(value, Mapping) else {name: value}
+    return "  ".join(f"{name} {_value(value)}" for name, value in told.items() if value is not None)
 
 
 def _value(value: Any) -> str:
@@ -104,6 +131,11 @@ def _value(value: Any) -> str:
 def printable(text: str) -> str:
     """Replace control characters from data, so that a file name cannot drive the terminal."""
     return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
+
+
+def one_line(text: str) -> str:
+    """`printable` without line breaks."""
+    return printable(" ".join(text.split()))
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from slt_cli.pipelines.result import Result
 def register(app: typer.Typer) -> None:
     """Add the command to `app`."""
 
-    @settings_command(app, "eval", "eval", *CORPUS_PATHS)
+    @settings_command(app, "eval", "eval", *CORPUS_PATHS, reads_run=True)
     def evaluate(
         call: Call,
         run: Annotated[

@@ -29,7 +29,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _add_onnx(group: typer.Typer) -> None:
-    @settings_command(group, "onnx", "export", *CORPUS_PATHS)
+    @settings_command(group, "onnx", "export", *CORPUS_PATHS, reads_run=True)
     def onnx(
         call: Call,
         run: Annotated[
@@ -51,7 +51,7 @@ def _add_onnx(group: typer.Typer) -> None:
 
 
 def _add_backbone(group: typer.Typer) -> None:
-    @settings_command(group, "backbone", "export.output", "export.overwrite")
+    @settings_command(group, "backbone", "export.output", "export.overwrite", reads_run=True)
     def backbone(
         call: Call,
         stream: Annotated[

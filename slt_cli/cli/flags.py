@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from slt_cli.cli import aliases
 from slt_cli.cli.console import reporting
 from slt_cli.pipelines.result import Report, Result
 from slt_cli.settings.load import Loaded, load_settings
@@ -63,16 +64,23 @@ def complete_keys(incomplete: str) -> list[str]:
 
 
 def settings_command(
-    app: typer.Typer, name: str, *sections: str, presets: str | None = None
+    app: typer.Typer,
+    name: str,
+    *sections: str,
+    presets: str | None = None,
+    reads_run: bool = False,
 ) -> Callable[[Callable[..., Result]], Callable[..., Outcome]]:
     """Register `body(call, *positional) -> Result` as a command with one flag per setting.
 
     `sections` are the settings sections, or single `section.field`s, that become flags; `presets`
-    is the verb whose presets `--preset` offers, None for commands without presets.
+    is the verb whose presets `--preset` offers, None for commands without presets. Commands that
+    read a trained run (`reads_run`) refuse the flags that shape one.
     """
+    switches = aliases.SWITCHES if presets == "train" else {}
 
     def decorate(body: Callable[..., Result]) -> Callable[..., Outcome]:
-        fields = {f"{s}__{n}": f"{s}.{n}" for s, n, _ in iter_fields(*sections)}
+        keys = [*(f"{s}.{n}" for s, n, _ in iter_fields(*sections)), *switches]
+        fields = {key.replace(".", "__"): key for key in keys}
 
         @functools.wraps(body)
         def command(**values: Any) -> Outcome:
@@ -94,7 +102,7 @@ def settings_command(
             p.name: p.annotation
             for p in command.__signature__.parameters.values()  # type: ignore[attr-defined]
         }
-        app.command(name)(command)
+        app.command(name, cls=aliases.ReadsCheckpoint if reads_run else None)(command)
         return command
 
     return decorate
@@ -140,8 +148,9 @@ def _signature(
     own = list(inspect.signature(body, eval_str=True).parameters.values())[1:]
     parameters = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     if presets:
+        names = aliases.PRESET_NAMES if presets == "train" else aliases.PRESET_NAMES[:2]
         option = typer.Option(
-            "--preset", "-p", metavar="NAME", help="Named starting point (slt presets list).",
+            *names, metavar="NAME", help="Named starting point (slt presets list).",
             autocompletion=complete_presets(presets),
         )  # fmt: skip
         parameters.append(_parameter("preset", Annotated[str | None, option], None))
@@ -150,6 +159,8 @@ def _signature(
         parameters.append(_parameter(key, annotation, default))
     for section, name, field in iter_fields(*sections):
         parameters.append(_parameter(f"{section}__{name}", _option(section, name, field), None))
+    if presets == "train":
+        parameters += [_switch_parameter(key, *told) for key, told in aliases.SWITCHES.items()]
     return inspect.Signature(parameters)
 
 
@@ -159,11 +170,21 @@ def _parameter(name: str, annotation: Any, default: Any) -> inspect.Parameter:
     )
 
 
+def _switch_parameter(key: str, names: str, help: str) -> inspect.Parameter:
+    """The option of an old key that is true or false and no setting of its own."""
+    panel = f"{key.partition('.')[0]} settings"
+    option = typer.Option(
+        names, metavar="", help=help, rich_help_panel=panel, show_default=False
+    )  # fmt: skip
+    return _parameter(key.replace(".", "__"), Annotated[bool | None, option], None)
+
+
 def _option(section: str, name: str, field: Any) -> Any:
     """The Typer option of one field: text in, checked by Pydantic with everything else."""
     flag = flag_of(name, field)
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     names = [flag] + ([extra["short"]] if "short" in extra else [])
+    names += aliases.NAMES.get(f"{section}.{name}", ())
     panel = f"{section} settings"
     if field.annotation is bool:
         both = f"{flag}/--no-{flag[2:]}"
@@ -174,7 +195,7 @@ def _option(section: str, name: str, field: Any) -> Any:
                 *names, metavar="", help=_help(field), rich_help_panel=panel, show_default=False
             ),
         ]
-    kind = list[str] | None if typing.get_origin(field.annotation) is list else str | None
+    kind = list[str] | None if _repeatable(field.annotation) else str | None
     choices = _choices(field.annotation)
     option = typer.Option(
         *names, help=_help(field), metavar=_metavar(field.annotation), rich_help_panel=panel,
@@ -185,9 +206,15 @@ def _option(section: str, name: str, field: Any) -> Any:
     return Annotated[kind, option]
 
 
+def _repeatable(annotation: Any) -> bool:
+    """Lists, and mappings of which the names are known."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    return origin is list or (origin is dict and typing.get_origin(args[0]) is typing.Literal)
+
+
 def _help(field: Any) -> str:
     default = field.default
-    if default is None or default == []:
+    if default is None or default in ([], {}):
         return str(field.description)
     if isinstance(default, (tuple, list)):
         default = ",".join(str(part) for part in default)
@@ -210,6 +237,8 @@ def _metavar(annotation: Any) -> str:
         return "|".join(choices)
     text = str(annotation)
     for word, shown in (
+        ("dict[typing.Literal", "NAME[:P]"),
+        ("dict", "JSON"),
         ("tuple", "MIN,MAX"),
         ("Path", "PATH"),
         ("float", "NUMBER"),

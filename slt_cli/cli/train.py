@@ -17,8 +17,10 @@ def register(app: typer.Typer) -> None:
 
         slt train --preset keypoints-small --data corpus
         """
-        from slt_cli.pipelines.train import plan_train, run_train
-
         if call.dry_run:
+            from slt_cli.pipelines.train_plan import plan_train
+
             return plan_train(call.loaded)
+        from slt_cli.pipelines.train import run_train
+
         return run_train(call.loaded, call.report)

@@ -7,22 +7,26 @@ from dataclasses import dataclass
 
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.corpus.tables import read_gloss_table, read_index, read_meta
+from slt_cli.data.target_text import target_text
 from slt_cli.errors import InputError, UsageError
 
 
 @dataclass(frozen=True)
 class ClipRecord:
-    """The annotation of one clip."""
+    """The annotation of one clip: its text as a target, and its glosses as written."""
 
     video_id: str
     text: str
     glosses: tuple[str, ...] = ()
 
 
-def read_split(corpus: CorpusPaths, split: str) -> list[ClipRecord]:
-    """Records of the clips in `split`.
+def read_split(corpus: CorpusPaths, split: str, text_steps: Sequence[str] = ()) -> list[ClipRecord]:
+    """Records of the clips in `split`, their texts changed by `target_text` with `text_steps`.
 
-    Raises `UsageError` naming the missing table and `InputError` for ids without text or keypoints.
+    Gloss ids are made from the glosses; a column of numbers is not needed and not read. Whether the
+    clips' files can be read is told by `usable_records`.
+
+    Raises `UsageError` naming the missing table and `InputError` for ids without text.
     """
     missing = missing_tables(corpus, (split,))
     if missing:
@@ -35,14 +39,16 @@ def read_split(corpus: CorpusPaths, split: str) -> list[ClipRecord]:
     texts = read_meta(corpus.metadata_csv)
     glosses = read_gloss_table(corpus.gloss_csv) if corpus.gloss_csv.is_file() else {}
     ids = read_index(corpus.index(split))
-    unknown = [i for i in ids if i not in texts or not corpus.keypoints(i).is_file()]
+    unknown = [i for i in ids if i not in texts]
     if unknown:
         raise InputError(
-            f"{len(unknown)} ids have no text or no keypoints: {', '.join(unknown[:5])}",
+            f"{len(unknown)} ids have no text: {', '.join(unknown[:5])}",
             where=str(corpus.index(split)),
             hint=f"slt validate {corpus.root}",
         )
-    return [ClipRecord(i, texts[i], tuple(glosses.get(i, ()))) for i in ids]
+    return [
+        ClipRecord(i, target_text(texts[i], text_steps), tuple(glosses.get(i, ()))) for i in ids
+    ]
 
 
 def missing_tables(corpus: CorpusPaths, splits: Sequence[str]) -> list[str]:

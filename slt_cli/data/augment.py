@@ -1,8 +1,8 @@
-"""Random changes of normalised keypoints that a reader of signs would not notice."""
+"""Random changes of a clip that a reader of signs would not notice."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,19 +18,38 @@ class KeypointAugmentation:
     """Uniform ranges: scale factor, rotation in degrees, shift, speed factor; and what gets lost.
 
     Each point of each frame is lost with probability `lose_points`, and all points of one stretch
-    of up to `lose_frames` frames.
+    of up to `lose_frames` frames. `jitter` is the largest share of a clip's time that is cut off at
+    either end, `mirror` the share of clips that are mirrored.
 
     Shifts are in the unit of the keypoints: shoulder widths, or half pictures when `kind` is
-    `published`. Positive angles turn clockwise as one sees the picture.
+    `published`. `translate` is the largest shift to any side, or the least and the largest, or
+    these two of x and then of y. Positive angles turn clockwise as one sees the picture.
     """
 
     scale: Range
     rotate: Range
-    translate: Range
+    translate: Sequence[float]
     resample: Range
     lose_points: float = 0.0
     lose_frames: int = 0
+    jitter: float = 0.0
+    mirror: float = 0.0
     kind: str = SIGNER
+
+    def span(
+        self, time_s: npt.NDArray[np.floating], rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """Frames between a random begin and end; of a clip at `time_s` (T,), at least one."""
+        if not self.jitter or len(time_s) < 2:
+            return np.arange(len(time_s))
+        cut = rng.uniform(0, self.jitter, size=2) * (time_s[-1] - time_s[0])
+        begin, end = time_s[0] + cut[0], time_s[-1] - cut[1]
+        kept = np.flatnonzero((time_s >= begin) & (time_s <= end))
+        return kept if len(kept) else np.abs(time_s - (begin + end) / 2).argmin(keepdims=True)
+
+    def is_mirrored(self, rng: np.random.Generator) -> bool:
+        """Whether this clip is; no number is drawn when none ever is."""
+        return bool(self.mirror) and rng.random() < self.mirror
 
     def frame_index(self, num_frames: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
         """Frames to read so that the clip runs at a random speed; the first and last stay."""
@@ -50,7 +69,7 @@ class KeypointAugmentation:
         """
         scale = rng.uniform(*self.scale)
         angle = np.deg2rad(rng.uniform(*self.rotate))
-        shift = rng.uniform(*self.translate, size=2)
+        shift = rng.uniform(*shift_bounds(self.translate))
         sine = np.sin(angle) * (-1 if self.kind == PUBLISHED else 1)  # there y points up
         turn = scale * np.array([[np.cos(angle), -sine], [sine, np.cos(angle)]])
         out = {}
@@ -79,3 +98,12 @@ class KeypointAugmentation:
                 for part, seen in kept.items()
             }
         return kept
+
+
+def shift_bounds(values: Sequence[float]) -> npt.NDArray[np.float64]:
+    """Least and largest shift in x and y, (2, 2), as 1, 2 or 4 numbers say it."""
+    if len(values) == 1:
+        values = (-abs(values[0]), abs(values[0]))
+    if len(values) == 2:
+        values = (*values, *values)
+    return np.array(values, np.float64).reshape(2, 2).T

@@ -8,16 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from slt_cli.data.mixing import StreamMixing
 from slt_cli.data.sample import Batch, ClipSample
 
 IGNORE_LABEL = -100
 
 
-def collate(samples: Sequence[ClipSample]) -> Batch:
-    """Pad at the end; the masks say what is real.
+def collate(samples: Sequence[ClipSample], mixing: StreamMixing | None = None) -> Batch:
+    """Pad at the end; the masks say what is real. Streams are exchanged between clips first.
 
     Keypoints repeat their last frame, as the published MSKA does; the rest is zeros and False.
     """
+    samples = samples if mixing is None else mixing.mixed(samples)
     names = samples[0].streams
     return Batch(
         video_ids=[sample.video_id for sample in samples],
@@ -31,6 +33,7 @@ def collate(samples: Sequence[ClipSample]) -> Batch:
         glosses=_pad_lists([sample.glosses for sample in samples], 0),
         gloss_lengths=torch.tensor([len(sample.glosses) for sample in samples]),
         texts=[sample.text for sample in samples],
+        gloss_texts=[sample.gloss_text for sample in samples],
     )
 
 

@@ -9,6 +9,9 @@ import numpy.typing as npt
 import simplejpeg
 
 from slt_cli.corpus.crop_store import CropStore
+from slt_cli.corpus.paths import crop_name
+from slt_cli.data.crop_augment import CropChange
+from slt_cli.errors import InputError
 
 CROP_FOLDERS = {"face": "face", "hand_left": "hand_l", "hand_right": "hand_r"}
 # Mean and deviation of ImageNet, which the published backbones were trained with.
@@ -19,21 +22,35 @@ _SCALE, _OFFSET = 1 / (255 * STD), MEAN / STD
 
 
 def read_crops(
-    store: CropStore, video_id: str, part: str, frames: npt.NDArray[np.int64], size: int
+    store: CropStore,
+    video_id: str,
+    part: str,
+    frames: npt.NDArray[np.int64],
+    size: int,
+    change: CropChange | None = None,
 ) -> npt.NDArray[np.float32]:
-    """Normalised crops (T, 3, size, size) of `part`, loose or packed.
+    """Normalised crops (T, 3, size, size) of `part`, loose or packed, all changed by `change`.
 
-    Raises `InputError` for a missing one and for a damaged shard.
+    Raises `InputError` naming a crop that is missing or cannot be decoded, or a damaged shard.
     """
     images = np.empty((len(frames), 3, size, size), np.float32)
     for row, frame in zip(images, frames.tolist(), strict=True):
-        normalise_crop(_decode(store.read(CROP_FOLDERS[part], video_id, frame), size), row)
+        data = store.read(CROP_FOLDERS[part], video_id, frame)
+        try:
+            rgb = _decode(data)
+        except (ValueError, OSError) as error:
+            raise InputError(
+                f"clip {video_id}: crop {frame} of {part} cannot be decoded ({error})",
+                where=f"{CROP_FOLDERS[part]}/{crop_name(video_id, frame)}",
+                hint="slt validate CORPUS, then slt extract again",
+            ) from error
+        normalise_crop(resize_crop(rgb, size) if change is None else change.apply(rgb, size), row)
     return images
 
 
 def decode_crop(data: bytes, size: int) -> npt.NDArray[np.float32]:
     """An encoded crop as a normalised (3, size, size) image."""
-    return normalise_crop(_decode(data, size))
+    return normalise_crop(resize_crop(_decode(data), size))
 
 
 def normalise_crop(
@@ -58,9 +75,9 @@ def resize_crop(rgb: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     )
 
 
-def _decode(data: bytes, size: int) -> npt.NDArray[np.uint8]:
+def _decode(data: bytes) -> npt.NDArray[np.uint8]:
     if data[:2] == b"\xff\xd8":
-        return resize_crop(simplejpeg.decode_jpeg(data, "RGB"), size)
+        return simplejpeg.decode_jpeg(data, "RGB")
     from PIL import Image
 
-    return resize_crop(np.asarray(Image.open(BytesIO(data)).convert("RGB")), size)
+    return np.asarray(Image.open(BytesIO(data)).convert("RGB"))

@@ -26,8 +26,9 @@ class ModelInputs:
 
     `streams` are `keypoints`, `pose`, `face`, `hand_left`, `hand_right`; `sequence_length` counts
     frames, `image_size` pixels. `keypoints` is a kind of `landmarks.normalise`; those missing for
-    at most `interpolate_gap` frames are filled and count as valid. `pose` is `signing_space_v1`
-    (the first `pose_landmarks` points of the stored pose) or `signmusketeers` (seven points).
+    at most `interpolate_gap` frames are filled and count as valid; `center` puts the signer into
+    their origin, else the middle of the picture is. `pose` is `signing_space_v1` (the first
+    `pose_landmarks` points of the stored pose) or `signmusketeers` (seven points).
     """
 
     streams: tuple[str, ...]
@@ -37,6 +38,7 @@ class ModelInputs:
     interpolate_gap: int = 0
     pose: str = POSE_NORM
     pose_landmarks: int = 17
+    center: bool = True
 
     @property
     def pose_shape(self) -> tuple[int, int]:
@@ -65,7 +67,8 @@ class ModelInputs:
         valid: Masks = {}
         if "keypoints" in self.streams:
             filled = fill_gaps(clip, self.interpolate_gap)
-            for name, part in normalise_keypoints(filled, self.keypoints).items():
+            streams = normalise_keypoints(filled, self.keypoints, center=self.center)
+            for name, part in streams.items():
                 points[f"keypoints_{name}"], valid[f"keypoints_{name}"] = part.x, part.valid
         if "pose" in self.streams:
             points["pose"], valid["pose"] = self._pose(clip, stored_pose)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,8 @@ class ClipSample:
 
     `streams[name]` is (T, V, C) for points, with C = 3 (x, y, confidence) or 2 (x, y), and
     (T, 3, H, W) for crops; `valid[name]` is (T, V) or (T,). `labels` are token ids with the end
-    token, `glosses` gloss ids from 1.
+    token, `glosses` gloss ids from 1, without the glosses that training does not know;
+    `gloss_text` has all of them. `item` is the epoch and the number of the clip.
     """
 
     video_id: str
@@ -25,6 +27,8 @@ class ClipSample:
     text: str
     labels: list[int]
     glosses: list[int]
+    gloss_text: str = ""
+    item: tuple[int, int] = (0, 0)
 
     @property
     def num_frames(self) -> int:
@@ -44,13 +48,21 @@ class Batch:
     glosses: Tensor  # (B, G), 0 on padding
     gloss_lengths: Tensor  # (B,)
     texts: list[str]
+    gloss_texts: list[str] = field(default_factory=list)  # all glosses, also unknown ones
 
     def to(self, device: torch.device) -> Batch:
-        """The batch with its tensors on `device`."""
-        return Batch(
-            self.video_ids,
-            {name: tensor.to(device) for name, tensor in self.streams.items()},
-            {name: tensor.to(device) for name, tensor in self.valid.items()},
-            self.frame_valid.to(device), self.labels.to(device),
-            self.glosses.to(device), self.gloss_lengths.to(device), self.texts,
+        """The batch with its tensors on `device`; pinned memory is not waited for."""
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """The batch in page-locked memory; loaders with `pin_memory` call this."""
+        return self._mapped(Tensor.pin_memory)
+
+    def _mapped(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        return replace(
+            self,
+            streams={name: change(tensor) for name, tensor in self.streams.items()},
+            valid={name: change(tensor) for name, tensor in self.valid.items()},
+            frame_valid=change(self.frame_valid), labels=change(self.labels),
+            glosses=change(self.glosses), gloss_lengths=change(self.gloss_lengths),
         )  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from slt_cli.data.target_text import normalise_text
 from slt_cli.errors import InputError
 
 PAD, BOS, EOS, UNK = "<pad>", "<s>", "</s>", "<unk>"
@@ -111,8 +111,3 @@ class TextTokenizer:
                 f"the tokenizer has no {token}", hint=f"it needs the tokens {PAD}, {EOS} and {UNK}"
             )
         return found
-
-
-def normalise_text(text: str) -> str:
-    """NFC, with every run of white space a single space."""
-    return " ".join(unicodedata.normalize("NFC", text).split())

@@ -71,7 +71,7 @@ def translate_batch(
     model: SltModel, batch: Batch, tokenizer: TextTokenizer, glosses: Sequence[str], **search: Any
 ) -> list[Hypothesis]:
     """Translate one batch; `search` as in `TextSeq2SeqDecoder.generate`."""
-    encoding = model.encode(batch.streams, batch.valid, batch.frame_valid)
+    encoding = model.encode(batch.streams, batch.valid, batch.frame_valid, batch.glosses)
     tokens = model.decoder.generate(encoding.features, encoding.valid, **search).tolist()
     recognised = [""] * len(tokens)
     if encoding.glosses is not None:
@@ -81,13 +81,9 @@ def translate_batch(
             gloss_text(greedy_ctc(path[:n]), glosses) for path, n in zip(best, lengths, strict=True)
         ]
     return [
-        Hypothesis(
-            video_id, tokenizer.decode(ids[1:]), text, recognition,
-            gloss_text(gloss_ids[:n], glosses),
-        )
-        for video_id, ids, text, recognition, gloss_ids, n in zip(
-            batch.video_ids, tokens, batch.texts, recognised,
-            batch.glosses.tolist(), batch.gloss_lengths.tolist(), strict=True,
+        Hypothesis(video_id, tokenizer.decode(ids[1:]), text, recognition, reference)
+        for video_id, ids, text, recognition, reference in zip(
+            batch.video_ids, tokens, batch.texts, recognised, batch.gloss_texts, strict=True
         )
     ]  # fmt: skip
 

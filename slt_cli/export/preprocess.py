@@ -10,7 +10,7 @@ from slt_cli.corpus.clip_files import POSE_NORM
 from slt_cli.data.inputs import ModelInputs
 from slt_cli.errors import InputError
 
-SCHEMA = 2
+SCHEMA = 3
 CROP_STREAMS = ("face", "hand_left", "hand_right")
 
 
@@ -21,8 +21,8 @@ class Preprocess:
     `streams` are `keypoints`, `pose`, `face`, `hand_left`, `hand_right`; `num_points` counts the
     points of each keypoint part, `image_size` is in pixels, `sequence_length` in frames,
     `max_length` in tokens, `interpolate_gap` the longest run of frames in which missing points are
-    filled. `normalisation` and `pose_normalisation` say how keypoints and pose are placed. Class
-    `i + 1` of the gloss head is `glosses[i]`.
+    filled. `normalisation`, `center` and `pose_normalisation` place keypoints and pose.
+    Class `i + 1` of the gloss head is `glosses[i]`.
     """
 
     layout: str
@@ -40,6 +40,7 @@ class Preprocess:
     landmarks: dict[str, Any]
     interpolate_gap: int = 0
     pose_normalisation: str = POSE_NORM
+    center: bool = True
 
     @property
     def inputs(self) -> ModelInputs:
@@ -47,7 +48,7 @@ class Preprocess:
         return ModelInputs(
             streams=self.streams, sequence_length=self.sequence_length, image_size=self.image_size,
             keypoints=self.normalisation, interpolate_gap=self.interpolate_gap,
-            pose=self.pose_normalisation, pose_landmarks=self.pose_landmarks,
+            pose=self.pose_normalisation, pose_landmarks=self.pose_landmarks, center=self.center,
         )  # fmt: skip
 
     def stream_shapes(self) -> dict[str, tuple[int, ...]]:

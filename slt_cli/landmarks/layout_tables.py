@@ -35,6 +35,9 @@ RING_FINGER_MCP RING_FINGER_PIP RING_FINGER_DIP RING_FINGER_TIP PINKY_MCP PINKY_
 PINKY_TIP
 """
 
+# Tracks of RWTH-BOSTON-104: the centre of each hand, and the nose.
+HANDS_AND_NOSE = "POSE.NOSE LEFT_HAND.CENTRE RIGHT_HAND.CENTRE"
+
 # What MSKA reads of the body beside each hand; the sides differ by name only.
 ARM_STREAM = "NOSE {0}_EYE {0}_EAR {0}_SHOULDER {0}_ELBOW {0}_WRIST"
 

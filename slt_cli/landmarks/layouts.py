@@ -1,6 +1,7 @@
 """Layouts: which named points an array of landmarks holds, and what they are used for.
 
-Adding an estimator's layout means adding one entry to `_SPECS`; nothing else knows the numbers.
+Adding an estimator's layout means adding one entry to `_SPECS`, adding a corpus of a few tracked
+points one to `_TRACKS`; nothing else knows the numbers.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ class Layout:
     `streams` maps `body`, `face`, `hand_left`, `hand_right` to the indices a model reads, in the
     order of MSKA (Guan et al., arXiv 2405.05672): a hand stream is nose, eye, ear, shoulder, elbow
     and wrist of its side and the 21 points of the hand; the face 26 points, the tip of the nose
-    tenth from 0; the body all 79: left, right without the nose that both begin with, face.
+    tenth from 0; the body all 79: left, right without the nose that both begin with, face. Of a
+    few tracked points each stream has those that there are, and may have none.
     """
 
     name: str
@@ -82,16 +84,22 @@ _SPECS = {
     "openpose_137": _Spec(tables.POSE_25, 70, *_IBUG),
 }
 LAYOUTS = tuple(_SPECS)
-"""Names of the known layouts."""
+"""Names of the layouts of whole signers."""
+_TRACKS = {"hands_and_nose_3": tables.HANDS_AND_NOSE}
+TRACK_LAYOUTS = tuple(_TRACKS)
+"""Names of the layouts of a few tracked points."""
 
 
 @cache
 def get_layout(name: str) -> Layout:
     """The layout of that name. Raises `InputError` with the nearest names."""
+    if name in _TRACKS:
+        return _build_tracks(name, tuple(_TRACKS[name].split()))
     if name not in _SPECS:
+        known = (*LAYOUTS, *TRACK_LAYOUTS)
         raise InputError(
-            f"unknown landmark layout {name!r}{_nearest(name, LAYOUTS)}",
-            hint="known layouts: " + ", ".join(LAYOUTS),
+            f"unknown landmark layout {name!r}{_nearest(name, known)}",
+            hint="known layouts: " + ", ".join(known),
         )
     return _build(name, _SPECS[name])
 
@@ -113,6 +121,18 @@ def _build(name: str, spec: _Spec) -> Layout:
     flip = tuple(at[_mirrored(point, mirror)] for point in points)
     limbs = tuple(_limbs(at, spec))
     return Layout(name, points, MappingProxyType(_streams(at, spec)), flip, limbs)
+
+
+def _build_tracks(name: str, points: tuple[str, ...]) -> Layout:
+    """Every point is the body's; a hand stream leaves out those of the other hand."""
+    left, right = (
+        tuple(i for i, point in enumerate(points) if not point.startswith(other))
+        for other in ("RIGHT", "LEFT")
+    )
+    body = tuple(range(len(points)))
+    streams = dict(zip(STREAMS, (body, (), left, right), strict=True))
+    flip = tuple(points.index(_mirrored(point, {})) for point in points)
+    return Layout(name, points, MappingProxyType(streams), flip, limbs=())
 
 
 def _streams(at: Mapping[str, int], spec: _Spec) -> dict[str, tuple[int, ...]]:

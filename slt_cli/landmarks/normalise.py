@@ -7,8 +7,11 @@ which marks who is speaking in a story. In their own streams hands and face are 
 their wrist and nose in the same unit: a hand's own size would change with the handshape and with
 its direction, shoulders do neither. Where wrist and nose are is told by the body, whose points all
 stand in the signer's space, and by the arm and head points of the hand streams, which do too.
+Without `center` the origin is the middle of the picture and the unit stays: so a model can read
+where in the picture the signer stands, as in recordings of two people side by side.
 
-`published`: relative to the picture, as the code of MSKA (Guan et al., arXiv 2405.05672) does.
+`published`: relative to the picture, as the code of MSKA (Guan et al., arXiv 2405.05672) does. That
+keeps the signer's place in any case, so `center` changes nothing.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from slt_cli.landmarks.layouts import STREAMS, Layout, get_layout
 # Shoulder width over the height of a face and over the length of a palm: medians of real clips.
 _SHOULDERS_PER_FACE = 1.9
 _SHOULDERS_PER_PALM = 4.0
+# Shoulder width over the distance from the nose to hands that rest in the lap.
+_SHOULDERS_PER_REACH = 0.6
 # Brings hands and face to about unit size: a hand is half a shoulder width long, half a face a
 # quarter.
 GAIN = {"face": 4.0, "hand_left": 2.0, "hand_right": 2.0}
@@ -76,12 +81,15 @@ def standing(stream: str, kind: str) -> slice:
     return slice(0, None if kind == PUBLISHED else _FIRST_OWN.get(stream))
 
 
-def normalise_keypoints(clip: Landmarks, kind: str = SIGNER) -> dict[str, StreamArray]:
+def normalise_keypoints(
+    clip: Landmarks, kind: str = SIGNER, *, center: bool = True
+) -> dict[str, StreamArray]:
     """Points of the streams: x, y, confidence.
 
     `signer`: whatever the signer's place and size and the picture's resolution. x points to the
     right of the picture, y down; lengths are shoulder widths, times `GAIN` for the points that are
-    relative to a wrist or the nose. Missing points are 0 and not valid.
+    relative to a wrist or the nose. Missing points are 0 and not valid. Without `center` the origin
+    is the middle of the picture instead of the signer's shoulders.
 
     `published`: x' = 2x - 1 and y' = 1 - 2y with x, y in [0, 1] of the picture. A missing point is
     where the published data have it, in the upper left corner (-1, 1), and not valid.
@@ -95,12 +103,15 @@ def normalise_keypoints(clip: Landmarks, kind: str = SIGNER) -> dict[str, Stream
     layout = get_layout(clip.layout)
     body = layout.streams["body"]  # the points of the other streams are among them
     valid = clip.valid[:, body]
-    x = _in_picture(clip, body) if kind == PUBLISHED else _around_signer(clip, layout)
+    if kind == PUBLISHED:
+        x = _in_picture(clip, body)
+    else:
+        x = _in_shoulder_widths(clip, layout, center)
     streams = {}
-    for name in STREAMS:
+    for name in (stream for stream in STREAMS if layout.streams[stream]):
         points = _within_body(layout, name)
         part = StreamArray(x[:, points], valid[:, points])
-        if kind == SIGNER and name in GAIN:
+        if kind == SIGNER and name in GAIN and len(points) > _ROOT[name]:
             _place_around_root(part, name)
         streams[name] = part
     return streams
@@ -112,10 +123,11 @@ def _in_picture(clip: Landmarks, points: Sequence[int]) -> npt.NDArray[np.float3
     return x
 
 
-def _around_signer(clip: Landmarks, layout: Layout) -> npt.NDArray[np.float32]:
+def _in_shoulder_widths(clip: Landmarks, layout: Layout, center: bool) -> npt.NDArray[np.float32]:
     body = layout.streams["body"]
+    origin = _origin(clip, layout) if center else np.array(clip.frame_size) / 2
     x = clip.keypoints[:, body].astype(np.float32)
-    x[..., :2] = (_pixels(clip, body) - _origin(clip, layout)) / _unit(clip, layout)
+    x[..., :2] = (_pixels(clip, body) - origin) / _unit(clip, layout)
     return x * clip.valid[:, body, None]
 
 
@@ -139,12 +151,20 @@ def _pixels(clip: Landmarks, points: Sequence[int]) -> Floats:
     return xy
 
 
+def _found(layout: Layout, *names: str) -> list[int]:
+    """Indices of the points of these names; empty where the layout lacks one of them."""
+    return [layout.index(name) for name in names] if set(names) <= set(layout.points) else []
+
+
 def _shoulders(layout: Layout) -> list[int]:
-    return [layout.index("POSE.LEFT_SHOULDER"), layout.index("POSE.RIGHT_SHOULDER")]
+    return _found(layout, "POSE.LEFT_SHOULDER", "POSE.RIGHT_SHOULDER")
 
 
 def _unit(clip: Landmarks, layout: Layout) -> float:
-    """Shoulder width in pixels; without shoulders it is inferred from the face, then the hands."""
+    """Shoulder width in pixels; without shoulders it is inferred from the face, then the palms.
+
+    Without those, it is inferred from how far the points reach, most of all those of resting hands.
+    """
     width = _median(_length(clip, _shoulders(layout)))
     if width:
         return width
@@ -152,11 +172,20 @@ def _unit(clip: Landmarks, layout: Layout) -> float:
     if face:
         return _SHOULDERS_PER_FACE * face
     palms = [
-        [layout.index(f"{hand}.WRIST"), layout.index(f"{hand}.MIDDLE_FINGER_MCP")]
+        _found(layout, f"{hand}.WRIST", f"{hand}.MIDDLE_FINGER_MCP")
         for hand in ("LEFT_HAND", "RIGHT_HAND")
     ]
     lengths = np.concatenate([_length(clip, palm) for palm in palms])
-    return _SHOULDERS_PER_PALM * _median(lengths) or 1.0
+    palm = _SHOULDERS_PER_PALM * _median(lengths)
+    return palm or _SHOULDERS_PER_REACH * _reach(clip, layout) or 1.0
+
+
+def _reach(clip: Landmarks, layout: Layout) -> float:
+    """How far points go from the origin in pixels, leaving out the farthest twentieth."""
+    every = _pixels(clip, range(len(layout)))[clip.valid]
+    if not len(every):
+        return 0.0
+    return float(np.percentile(np.linalg.norm(every - _origin(clip, layout), axis=-1), 95))
 
 
 def _origin(clip: Landmarks, layout: Layout) -> Floats:
@@ -172,13 +201,17 @@ def _origin(clip: Landmarks, layout: Layout) -> Floats:
 
 
 def _seen(clip: Landmarks, points: Sequence[int]) -> Floats:
-    """Pixels of a group of points in the frames that show all of them."""
+    """Pixels of a group of points in the frames that show all of them; none of no points."""
+    if not len(points):
+        return np.zeros((0, 1, 2))
     seen: Floats = _pixels(clip, points)[clip.valid[:, points].all(axis=1)]
     return seen
 
 
 def _length(clip: Landmarks, pair: Sequence[int]) -> Floats:
-    """Distance of two points in the frames that show both."""
+    """Distance of two points in the frames that show both; none if there are no two."""
+    if len(pair) < 2:
+        return np.zeros(0)
     seen = _seen(clip, pair)
     distance: Floats = np.linalg.norm(seen[:, 0] - seen[:, 1], axis=-1)
     return distance

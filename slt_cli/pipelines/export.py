@@ -122,6 +122,7 @@ def _preprocess(restored: RestoredRun) -> Preprocess:
         bos_id=restored.model.decoder.bos_id, eos_id=tokenizer.eos_id, pad_id=tokenizer.pad_id,
         max_length=restored.max_length, landmarks=_without_folders(landmarks),
         interpolate_gap=data.keypoint_interpolate_gap, pose_normalisation=data.pose_normalization,
+        center=data.keypoint_normalize_center,
     )  # fmt: skip
 
 

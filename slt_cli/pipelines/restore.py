@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from slt_cli.builders import build_dataset, build_model, resolve_device
+from slt_cli.builders import build_dataset, build_model, model_inputs, resolve_device
 from slt_cli.data.annotations import read_split
 from slt_cli.data.dataset import ClipDataset
 from slt_cli.data.tokenizer import TextTokenizer
+from slt_cli.data.usable import usable_records
 from slt_cli.models.translator import SltModel
 from slt_cli.pipelines.corpora import corpus_paths
 from slt_cli.pipelines.run_settings import settings_of, shape_of
@@ -40,7 +41,10 @@ class RestoredRun:
     def dataset(self, split: str, data: DataSettings | None = None) -> ClipDataset:
         """The split of the run's own corpus, or of the one that `data` names."""
         corpus = corpus_paths(data or self.settings.data)
-        records = read_split(corpus, split)
+        inputs = model_inputs(self.settings)
+        records, _ = usable_records(
+            corpus, read_split(corpus, split, self.settings.data.target_text), inputs, "fail"
+        )
         return build_dataset(
             self.settings, corpus, records, self.tokenizer, self.glosses, augment=False
         )

@@ -1,9 +1,14 @@
-"""Layered loading: defaults < preset < files < SLT_* < --set < flags; each value has its origin."""
+"""Layered loading: defaults < preset < files < SLT_* < --set < flags; each value has its origin.
+
+Spellings of the older scripts (`aliases`) are read as what they mean now, and what nothing says
+follows from the rest where it can (`derived`).
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
+import os
 import reprlib
 import types
 import typing
@@ -15,6 +20,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from slt_cli.errors import UsageError
+from slt_cli.settings import aliases
+from slt_cli.settings.derived import derived_values
 from slt_cli.settings.files import line_of, read_config
 from slt_cli.settings.preset_files import find_preset
 from slt_cli.settings.root import Settings, flag_of, known_keys, section_classes
@@ -23,7 +30,9 @@ ENV_PREFIX = "SLT_"
 _short = reprlib.Repr()
 _short.maxstring = _short.maxother = 80
 # Variables that are not settings; docs/settings.md lists them with the settings.
-OTHER_VARIABLES = frozenset({"SLT_ASSETS", "SLT_TEST_DATA", "SLT_TEST_KILL_AT", "SLT_DEBUG"})
+OTHER_VARIABLES = frozenset(
+    {"SLT_ASSETS", "SLT_SINGLE_SIGNER_CHECKPOINT", "SLT_TEST_DATA", "SLT_TEST_KILL_AT", "SLT_DEBUG"}
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +41,10 @@ class Origin:
 
     value: Any
     place: str
+
+
+Layer = dict[str, Origin]
+"""`section.field` -> what one layer says, or all of them together."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +109,19 @@ def load_settings(
     `assignments` are the texts given to `--set`; `flags` maps `section.field` to flag values, None
     meaning not given. Raises `SettingsError` listing every problem with its origin.
     """
-    merged: dict[str, Origin] = {}
     problems: list[Problem] = []
     notes: list[str] = []
-    for path, label in _files(preset, config_files):
-        _merge_file(path, label, merged, problems)
-    _merge_environment(environ or {}, merged, problems, notes)
-    _merge_assignments(assignments, merged, problems)
-    for key, value in (flags or {}).items():
-        if value is not None:
-            merged[key] = Origin(_from_flag(key, value), f"flag {_flag_name(key)}")
+    layers = [_of_file(path, label, problems) for path, label in _files(preset, config_files)]
+    layers.append(_of_environment(environ or {}, problems, notes))
+    layers.append(_of_assignments(assignments, problems))
+    notes += _old_names(layers)
+    layers.append(_of_flags(flags or {}))
+    merged: Layer = {}
+    for layer in layers:
+        if "model.streams" in layer:
+            merged.pop(aliases.USE_MSKA, None)
+        merged |= _current(layer, problems)
+    merged = _with_derived(merged, problems)
     settings = _validate(merged, problems)
     return Loaded(settings, {k: o.place for k, o in merged.items()}, preset, notes)
 
@@ -113,7 +129,7 @@ def load_settings(
 def parse_text(annotation: Any, text: str) -> Any:
     """Turn the text of a flag, variable or `--set` into what Pydantic expects for `annotation`.
 
-    `null` is None where that is allowed; lists and ranges are comma-separated or JSON.
+    `null` is None where that is allowed; lists, ranges and mappings are comma-separated or JSON.
     """
     options = _union_members(annotation)
     if type(None) in options and text.strip().lower() in {"null", "none", ""}:
@@ -149,21 +165,30 @@ def _union_members(annotation: Any) -> tuple[Any, ...]:
 
 
 def _annotation(key: str) -> Any:
-    section, name = key.split(".", 1)
+    if key == aliases.USE_MSKA:
+        return bool
+    section, name = (aliases.KEYS[key].key if key in aliases.KEYS else key).split(".", 1)
     return section_classes()[section].model_fields[name].annotation
 
 
 def _flag_name(key: str) -> str:
     section, name = key.split(".", 1)
-    return flag_of(name, section_classes()[section].model_fields[name])
+    field = section_classes()[section].model_fields.get(name)
+    return flag_of(name, field) if field else "--" + name.replace("_", "-")
 
 
 def _from_flag(key: str, value: Any) -> Any:
     if isinstance(value, str):
         return parse_text(_annotation(key), value)
     if isinstance(value, list):
-        return [part for text in value for part in parse_text(_annotation(key), text)]
+        parsed = [parse_text(_annotation(key), text) for text in value]
+        return parsed[0] if len(parsed) == 1 else [p for part in parsed for p in _parts(part)]
     return value
+
+
+def _parts(parsed: Any) -> list[Any]:
+    """The parts of one of several values of a flag; what is no list stays whole."""
+    return parsed if isinstance(parsed, list) else [parsed]
 
 
 def _files(preset: str | None, config_files: Sequence[Path]) -> list[tuple[Path, str]]:
@@ -171,9 +196,10 @@ def _files(preset: str | None, config_files: Sequence[Path]) -> list[tuple[Path,
     return files + [(path, str(path)) for path in config_files]
 
 
-def _merge_file(path: Path, label: str, merged: dict[str, Origin], problems: list[Problem]) -> None:
+def _of_file(path: Path, label: str, problems: list[Problem]) -> Layer:
     tree = read_config(path)
     text = path.read_text("utf-8-sig")
+    layer: Layer = {}
 
     def place(section: str, name: str | None) -> str:
         line = line_of(text, section, name)
@@ -189,48 +215,106 @@ def _merge_file(path: Path, label: str, merged: dict[str, Origin], problems: lis
             problems.append(Problem(section, place(section, None), "must hold keys and values"))
         else:
             for name, value in (fields or {}).items():
-                _merge_one(f"{section}.{name}", value, place(section, str(name)), merged, problems)
+                key, origin = f"{section}.{name}", Origin(value, place(section, str(name)))
+                if _is_key(key):
+                    layer[key] = origin
+                else:
+                    near = nearest_key(key)
+                    problems.append(Problem(key, origin.place, "unknown key", near))
+    return layer
 
 
-def _merge_one(
-    key: str, value: Any, place: str, merged: dict[str, Origin], problems: list[Problem]
-) -> None:
-    if key in set(known_keys()):
-        merged[key] = Origin(value, place)
-    else:
-        problems.append(Problem(key, place, "unknown key", nearest_key(key)))
-
-
-def _merge_environment(
-    environ: Mapping[str, str], merged: dict[str, Origin], problems: list[Problem], notes: list[str]
-) -> None:
-    known = {ENV_PREFIX + key.replace(".", "_").upper(): key for key in known_keys()}
+def _of_environment(environ: Mapping[str, str], problems: list[Problem], notes: list[str]) -> Layer:
+    keys = (*known_keys(), *aliases.KEYS, aliases.USE_MSKA)
+    known = {ENV_PREFIX + key.replace(".", "_").upper(): key for key in keys}
+    layer: Layer = {}
     for variable, text in environ.items():
         if not variable.startswith(ENV_PREFIX) or variable in OTHER_VARIABLES:
             continue
         if variable in known:
             key = known[variable]
-            merged[key] = Origin(parse_text(_annotation(key), text), f"variable {variable}")
+            layer[key] = Origin(_from_variable(_annotation(key), text), f"variable {variable}")
         elif variable.split("_")[1].lower() in section_classes():
             near = nearest_key(variable, known)
             problems.append(Problem(variable, "the environment", "unknown setting", near))
         else:
             notes.append(f"ignored the environment variable {variable}: no setting has that name")
+    return layer
 
 
-def _merge_assignments(
-    assignments: Sequence[str], merged: dict[str, Origin], problems: list[Problem]
-) -> None:
+def _from_variable(annotation: Any, text: str) -> Any:
+    """As `parse_text`; folders may also be separated like those of PATH."""
+    if annotation == list[Path] and not text.strip().startswith("["):
+        text = text.replace(os.pathsep, ",")
+    return parse_text(annotation, text)
+
+
+def _of_assignments(assignments: Sequence[str], problems: list[Problem]) -> Layer:
+    layer: Layer = {}
     for number, assignment in enumerate(assignments, 1):
         key, equals, text = assignment.partition("=")
         key, place = key.strip(), f"--set #{number}"
         if not equals:
             near = None if key in known_keys() else nearest_key(key)
             problems.append(Problem(key, place, "expected section.key=value", near))
-        elif key not in set(known_keys()):
+        elif not _is_key(key):
             problems.append(Problem(key, place, "unknown key", nearest_key(key)))
         else:
-            merged[key] = Origin(parse_text(_annotation(key), text.strip()), place)
+            layer[key] = Origin(parse_text(_annotation(key), text.strip()), place)
+    return layer
+
+
+def _of_flags(flags: Mapping[str, Any]) -> Layer:
+    return {
+        key: Origin(_from_flag(key, value), f"flag {_flag_name(key)}")
+        for key, value in flags.items()
+        if value is not None
+    }
+
+
+def _is_key(key: str) -> bool:
+    return aliases.is_old_key(key) or key in set(known_keys())
+
+
+def _old_names(layers: Sequence[Layer]) -> list[str]:
+    """One note for every older name that is in use, at the place that counts."""
+    places = {
+        key: origin.place
+        for layer in layers
+        for key, origin in layer.items()
+        if aliases.is_old_key(key)
+    }
+    return [
+        f"{key} ({place}) is an older name: write {aliases.replacement(key)}"
+        for key, place in places.items()
+    ]
+
+
+def _current(layer: Layer, problems: list[Problem]) -> Layer:
+    """The layer in the names and values of today."""
+    found: Layer = {}
+    for old, (value, place) in ((key, (o.value, o.place)) for key, o in layer.items()):
+        key, opposite = aliases.KEYS.get(old, aliases.Renamed(old))
+        try:
+            value = not aliases.truth(value) if opposite else aliases.current_value(key, value)
+            found[key] = Origin(value, place)
+        except ValueError as error:
+            problems.append(Problem(old, place, str(error)))
+    return found
+
+
+def _with_derived(merged: Layer, problems: list[Problem]) -> Layer:
+    """With the settings that follow from those given, each with the places of these."""
+    given = {key: origin.value for key, origin in merged.items()}
+    found: Layer = {}
+    try:
+        for key, value, because in derived_values(given):
+            places = dict.fromkeys(merged[name].place for name in because)
+            found[key] = Origin(value, ", ".join(places))
+    except ValueError as error:
+        place = merged[aliases.USE_MSKA].place
+        problems.append(Problem(aliases.USE_MSKA, place, str(error)))
+    return {key: o for key, o in (merged | found).items() if key != aliases.USE_MSKA}
 
 
 def _validate(merged: Mapping[str, Origin], problems: list[Problem]) -> Settings:

@@ -146,6 +146,12 @@ class ModelSettings(Section):
     decoder_search_path: list[Path] = setting(
         [], "folders in which pretrained decoders and tokenizers are looked for by name"
     )
+    decoder_local_files_only: bool = setting(
+        True, "look for the decoder on this machine only; off also needs --allow-download"
+    )
+    decoder_revision: str | None = setting(
+        None, "revision of a decoder that is downloaded", min_length=1
+    )
     decoder_class: str | None = setting(
         None, "text decoder of your own, package.module:Class",
         pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$",

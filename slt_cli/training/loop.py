@@ -4,47 +4,41 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
 from slt_cli.data.sample import Batch
-from slt_cli.errors import Diverged, Interrupted
-from slt_cli.losses.ctc import gloss_ctc_loss
-from slt_cli.losses.distillation import distillation_loss
-from slt_cli.losses.translation import IGNORE, published_translation_loss, translation_loss
+from slt_cli.errors import InputError, Interrupted
 from slt_cli.models.translator import SltModel
-from slt_cli.training.optim import lr_at
+from slt_cli.training.config import LoopConfig
+from slt_cli.training.distributed import (
+    average_gradients,
+    same_everywhere,
+    sum_over_processes,
+    world,
+)
+from slt_cli.training.guards import (
+    batch_record,
+    diverged,
+    memory_guard,
+    named,
+    peak_memory_mib,
+    refuse_untrained,
+)
+from slt_cli.training.objective import compute_losses, has_targets
+from slt_cli.training.optim import set_rates
+from slt_cli.training.precision import LEAST_SCALE
+from slt_cli.training.schedules import RateSchedule
 from slt_cli.training.state import Progress
 
+__all__ = ["LoopConfig", "TrainBatches", "compute_losses", "fit", "is_finished", "parameter_counts"]
+
 Report = Callable[..., None]
-
-
-@dataclass(frozen=True)
-class LoopConfig:
-    """Plain values of the loop. Lengths in epochs and updates; weights of the loss terms.
-
-    With `published_pad`, a token id, the translation loss is the one of MSKA's authors.
-    """
-
-    epochs: int
-    lr: float
-    warmup_steps: int
-    schedule: str
-    grad_accum_steps: int
-    clip_grad_norm: float
-    label_smoothing: float
-    translation_weight: float
-    ctc_weight: float
-    distillation_weight: float
-    distillation_temperature: float
-    detach_teacher: bool
-    masked: bool
-    save_every_steps: int
-    published_pad: int | None = None
+COUNTS = ("clips", "frames", "skipped")
+"""Of the sums of an epoch those that are no means."""
 
 
 class TrainBatches(Protocol):
@@ -57,37 +51,12 @@ class TrainBatches(Protocol):
     def __len__(self) -> int: ...
 
 
-def compute_losses(model: SltModel, batch: Batch, config: LoopConfig) -> dict[str, torch.Tensor]:
-    """Unweighted terms, their weighted sum `loss`, and the loss per `token`, for one batch.
+class Save(Protocol):
+    """Writes a checkpoint."""
 
-    Terms are sums over the tokens, glosses and frames of a clip, averaged over the clips (Guan et
-    al. 2024, as their code does it), and over the gloss heads: sums.
-    """
-    output = model(batch.streams, batch.valid, batch.frame_valid, batch.labels)
-    token = translation_loss(output.text_logits, batch.labels, config.label_smoothing)
-    terms = {"translation": token * (batch.labels != IGNORE).sum() / len(batch.labels)}
-    if config.published_pad is not None:
-        terms["translation"] = published_translation_loss(
-            output.text_logits, batch.labels, config.label_smoothing, pad_id=config.published_pad
-        )
-    weights = {"translation": config.translation_weight}
-    glosses = output.glosses
-    if glosses is not None and config.ctc_weight:
-        terms["ctc"] = torch.stack(
-            [
-                gloss_ctc_loss(logits, glosses.valid, batch.glosses, batch.gloss_lengths)
-                for logits in glosses.logits.values()
-            ]
-        ).sum()
-        weights["ctc"] = config.ctc_weight
-    if glosses is not None and glosses.ensemble is not None and config.distillation_weight:
-        terms["distillation"] = distillation_loss(
-            glosses.logits, glosses.ensemble, glosses.valid, masked=config.masked,
-            temperature=config.distillation_temperature, detach_teacher=config.detach_teacher,
-        )  # fmt: skip
-        weights["distillation"] = config.distillation_weight
-    total = torch.stack([weight * terms[name] for name, weight in weights.items()]).sum()
-    return {**terms, "token": token, "loss": total}
+    def __call__(self, progress: Progress, *, best: bool, keep: bool) -> None:
+        """Save; as the best one so far, too, or as one that later ones leave in place."""
+        ...
 
 
 def fit(
@@ -98,106 +67,209 @@ def fit(
     progress: Progress,
     *,
     device: torch.device,
-    save: Callable[[Progress, bool], None],
+    save: Save,
     end_of_epoch: Callable[[Progress, dict[str, float]], float],
     report: Report,
     should_stop: Callable[[], int | None],
+    scaler: torch.amp.GradScaler | None = None,
+    keep_batch: Callable[[dict[str, Any]], None] = lambda record: None,
 ) -> None:
-    """Train until `config.epochs`, continuing from `progress`.
+    """Train until the run is finished, continuing from `progress`.
 
-    `save(progress, best)` writes a checkpoint; `end_of_epoch(progress, means)` validates, logs and
-    returns the value whose minimum is the best checkpoint. Raises `Interrupted` after saving when
-    `should_stop()` returns a signal, `Diverged` before a non-finite update.
+    Every process of a distributed run calls this with its own share of the batches. All of them
+    save and decide alike; the first one alone validates. `end_of_epoch(progress, means)` validates,
+    logs and returns the value whose minimum is the best checkpoint, infinity when it did not
+    measure it. `means` holds every loss term, plain and `_weighted`, and what `_means` adds.
+
+    Raises `Interrupted` after saving when `should_stop()` returns a signal, `Diverged` before an
+    update that is not finite, after `keep_batch` got the batch (`batch_record`), `OutOfResources`
+    when memory runs out, and `UsageError` when the first update leaves parameters untrained.
     """
-    per_epoch = math.ceil(len(batches) / config.grad_accum_steps)
-    total = per_epoch * config.epochs
-    while progress.epoch < config.epochs:
+    loop = _Loop(model, optimizer, batches, config, progress, device, scaler)
+    while not is_finished(progress, config):
         model.train()
-        started = time.monotonic()
-        for batch in batches.epoch(progress.epoch, progress.batch):
-            _micro_step(model, batch.to(device), config, progress)
-            progress.batch += 1
-            at_end = progress.batch == len(batches)
-            if progress.batch % config.grad_accum_steps and not at_end:
-                continue
-            _update(model, optimizer, config, progress, total)
-            report(
-                "train", done=progress.step, total=total, epoch=progress.epoch + 1,
-                loss=progress.sums["loss"] / progress.batch, lr=optimizer.param_groups[0]["lr"],
-            )  # fmt: skip
-            stop = should_stop()
-            if stop or (config.save_every_steps and progress.step % config.save_every_steps == 0):
-                progress.elapsed_s += time.monotonic() - started
-                started = time.monotonic()
-                save(progress, False)
+        for due in loop.updates(report, keep_batch):
+            stop = same_everywhere(should_stop() or 0)
+            if stop or due:
+                save(progress, best=False, keep=due)
             if stop:
                 raise Interrupted("training stopped and saved", signal_number=stop)
-        progress.elapsed_s += time.monotonic() - started
-        _close_epoch(progress, save, end_of_epoch)
+        best = loop.close_epoch(end_of_epoch)
+        save(progress, best=best, keep=False)
+        stop = same_everywhere(should_stop() or 0)
+        if stop and not is_finished(progress, config):
+            raise Interrupted("training stopped and saved", signal_number=stop)
 
 
-def _micro_step(model: SltModel, batch: Batch, config: LoopConfig, progress: Progress) -> None:
-    terms = compute_losses(model, batch, config)
-    loss = terms["loss"]
-    if not torch.isfinite(loss):
-        raise Diverged(
-            f"the loss is {loss.item()} at update {progress.step}; nothing was updated",
-            where=", ".join(batch.video_ids),
-            hint="lower --lr or raise --warmup-steps, then continue with --resume",
-        )
-    (loss / config.grad_accum_steps).backward()
-    for name, value in terms.items():
-        progress.sums[name] = progress.sums.get(name, 0.0) + value.item()
-    progress.sums["clips"] = progress.sums.get("clips", 0) + len(batch.video_ids)
-    progress.sums["frames"] = progress.sums.get("frames", 0) + int(batch.frame_valid.sum())
-
-
-def _update(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    config: LoopConfig,
-    progress: Progress,
-    total: int,
-) -> None:
-    lr = lr_at(
-        progress.step, total, peak=config.lr, warmup=config.warmup_steps, schedule=config.schedule
+def is_finished(progress: Progress, config: LoopConfig) -> bool:
+    """Whether nothing is left to train: all epochs, all updates, or no better for too long."""
+    return (
+        progress.epoch >= config.epochs
+        or 0 < config.max_train_steps <= progress.step
+        or 0 < config.early_stopping <= progress.stale
     )
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    trained = [p for p in model.parameters() if p.grad is not None]
-    norm = nn.utils.clip_grad_norm_(trained, config.clip_grad_norm or math.inf)
-    if not torch.isfinite(norm):
-        raise Diverged(
-            f"the gradient is {norm.item()} at update {progress.step}; nothing was updated",
-            hint="lower --lr or --clip-grad-norm, then continue with --resume",
+
+
+class _Loop:
+    """An epoch of a run, update by update."""
+
+    def __init__(
+        self,
+        model: SltModel,
+        optimizer: torch.optim.Optimizer,
+        batches: TrainBatches,
+        config: LoopConfig,
+        progress: Progress,
+        device: torch.device,
+        scaler: torch.amp.GradScaler | None,
+    ) -> None:
+        self.model, self.optimizer, self.batches = model, optimizer, batches
+        self.config, self.progress, self.device, self.scaler = config, progress, device, scaler
+        per_epoch = math.ceil(len(batches) / config.grad_accum_steps)
+        total = per_epoch * config.epochs
+        self.total = min(total, config.max_train_steps or total)
+        self.schedule = RateSchedule(
+            config.schedule, total=self.total, warmup=config.warmup_steps,
+            final=config.min_lr / config.lr, step_updates=config.scheduler_step_size * per_epoch,
+            gamma=config.scheduler_gamma,
+        )  # fmt: skip
+        self.pending = 0  # batches whose gradients wait for the update
+        self.ids: list[str] = []  # their clips
+
+    def updates(
+        self, report: Report, keep_batch: Callable[[dict[str, Any]], None]
+    ) -> Iterator[bool]:
+        """Train to the end of the epoch; after each update, whether it is time for a checkpoint."""
+        config, progress = self.config, self.progress
+        asked = time.monotonic()
+        for batch in self.batches.epoch(progress.epoch, progress.batch):
+            progress.wait_s += time.monotonic() - asked
+            with memory_guard(batch):
+                self._learn(batch, report, keep_batch)
+                progress.batch += 1
+                whole = self._at_boundary() and self._update(batch, keep_batch)
+            now = time.monotonic()
+            progress.elapsed_s, asked = progress.elapsed_s + now - asked, now
+            if whole:
+                self._tell(report)
+                yield bool(config.save_every_steps) and not progress.step % config.save_every_steps
+                if 0 < config.max_train_steps <= progress.step:
+                    return
+                asked = time.monotonic()
+
+    def _learn(
+        self, batch: Batch, report: Report, keep_batch: Callable[[dict[str, Any]], None]
+    ) -> None:
+        """Add the gradient of one batch, unless nobody has a target in it."""
+        progress, sums = self.progress, self.progress.sums
+        if not has_targets(batch, self.config):
+            sums["skipped"] = sums.get("skipped", 0) + 1
+            report("warning", text=f"batch without a target skipped: {named(batch.video_ids)}")
+            return
+        terms = compute_losses(self.model, batch.to(self.device), self.config, self._ratio())
+        values = dict(
+            zip(terms, sum_over_processes([t.item() for t in terms.values()]), strict=True)
         )
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    progress.step += 1
+        self.pending += 1
+        self.ids += batch.video_ids
+        if not math.isfinite(values["loss"]):
+            keep_batch(batch_record(batch, self.ids, values, progress))
+            raise diverged("loss", values["loss"], self.ids, progress)
+        loss = terms["loss"] / self._batches_of_update()
+        (loss if self.scaler is None else self.scaler.scale(loss)).backward()
+        counts = sum_over_processes([len(batch.video_ids), int(batch.frame_valid.sum())])
+        values |= zip(COUNTS, counts, strict=False)
+        for name, value in values.items():
+            sums[name] = sums.get(name, 0.0) + value
 
+    def _at_boundary(self) -> bool:
+        batch = self.progress.batch
+        return batch % self.config.grad_accum_steps == 0 or batch == len(self.batches)
 
-def _close_epoch(
-    progress: Progress,
-    save: Callable[[Progress, bool], None],
-    end_of_epoch: Callable[[Progress, dict[str, float]], float],
-) -> None:
-    """Validate and log, then move to the next epoch and save, so that a resume starts there."""
-    count = max(1, progress.batch)
-    means = {
-        name: value if name in {"clips", "frames"} else value / count
-        for name, value in progress.sums.items()
-    }
-    score = end_of_epoch(progress, means)
-    best = progress.best is None or score < progress.best
-    if best:
-        progress.best = score
-    progress.epoch, progress.batch, progress.sums, progress.elapsed_s = (
-        progress.epoch + 1,
-        0,
-        {},
-        0.0,
-    )
-    save(progress, best)
+    def _batches_of_update(self) -> int:
+        """Batches that the update at hand adds up: fewer at the end of an epoch."""
+        first = self.progress.batch // self.config.grad_accum_steps * self.config.grad_accum_steps
+        return min(self.config.grad_accum_steps, len(self.batches) - first)
+
+    def _update(self, batch: Batch, keep_batch: Callable[[dict[str, Any]], None]) -> bool:
+        """Take a step with the gradients of the batches since the last one; False without any."""
+        if not self.pending:
+            return False
+        model, optimizer, progress = self.model, self.optimizer, self.progress
+        if progress.step == 0:
+            refuse_untrained(model)
+        average_gradients(model)
+        if self.scaler is not None:
+            self.scaler.unscale_(optimizer)
+        set_rates(optimizer, self.schedule.factor(progress.step))
+        trained = [p for p in model.parameters() if p.grad is not None]
+        norm = nn.utils.clip_grad_norm_(trained, self.config.clip_grad_norm or math.inf).item()
+        if not math.isfinite(norm) and not self._scale_may_shrink():
+            keep_batch(batch_record(batch, self.ids, {"gradient_norm": norm}, progress))
+            raise diverged("gradient", norm, self.ids, progress)
+        if self.scaler is None:
+            optimizer.step()
+        else:
+            self.scaler.step(optimizer)  # not with gradients that overflowed
+            self.scaler.update()
+        optimizer.zero_grad(set_to_none=True)
+        self.pending, self.ids = 0, []
+        progress.step += 1
+        return True
+
+    def _scale_may_shrink(self) -> bool:
+        """Whether gradients may be infinite only because the scaler enlarged them too much."""
+        return self.scaler is not None and self.scaler.get_scale() > LEAST_SCALE
+
+    def _ratio(self) -> float:
+        return self.config.teacher_forcing.ratio(self.progress.epoch)
+
+    def _tell(self, report: Report) -> None:
+        progress = self.progress
+        means = self._means()
+        seconds = max(progress.elapsed_s, 1e-9)
+        report(
+            "train", done=progress.step, total=self.total, epoch=progress.epoch + 1,
+            epochs=self.config.epochs, loss=means["loss"],
+            terms={name: means[name] for name in self.config.weights if name in means},
+            lr=self.config.lr * self.schedule.factor(progress.step - 1),
+            samples_per_s=means["clips"] / seconds, frames_per_s=means["frames"] / seconds,
+            wait_share=means["wait_share"], memory_mib=means["peak_memory_mib"],
+        )  # fmt: skip
+
+    def _means(self) -> dict[str, float]:
+        """Means over the batches of the epoch so far, counts, times and memory."""
+        progress, sums = self.progress, self.progress.sums
+        used = max(1, progress.batch - int(sums.get("skipped", 0)))
+        means = {name: value / used for name, value in sums.items() if name not in COUNTS}
+        weights = self.config.weights
+        means |= {f"{n}_weighted": weights[n] * means[n] for n in weights if n in means}
+        return {
+            **means, **{name: sums.get(name, 0) for name in COUNTS},
+            "teacher_forcing": self._ratio(),
+            "seconds_per_iteration": progress.elapsed_s / max(1, progress.batch),
+            "wait_share": progress.wait_s / max(progress.elapsed_s, 1e-9),
+            "peak_memory_mib": peak_memory_mib(self.device),
+        }  # fmt: skip
+
+    def close_epoch(self, end_of_epoch: Callable[[Progress, dict[str, float]], float]) -> bool:
+        """Validate, log, go on to the next epoch; returns whether this one is the best so far."""
+        progress = self.progress
+        if "loss" not in progress.sums:
+            raise InputError(
+                "no clip of the epoch has a target: there is nothing to learn from",
+                hint="slt validate tells which texts and glosses are missing",
+            )
+        score = end_of_epoch(progress, self._means()) if world().is_main else 0.0
+        score = sum_over_processes([math.inf if math.isnan(score) else score])[0]
+        best = progress.best is None or score < progress.best
+        if best:
+            progress.best, progress.stale = score, 0
+        elif score < math.inf:
+            progress.stale += 1
+        progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, {}
+        progress.elapsed_s = progress.wait_s = 0.0
+        return best
 
 
 def parameter_counts(model: nn.Module) -> dict[str, Any]:

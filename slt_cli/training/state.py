@@ -10,40 +10,74 @@ import numpy as np
 import torch
 from torch import nn
 
+from slt_cli.training.distributed import world
+
 
 @dataclass
 class Progress:
-    """Where a run stands. `batch` counts the batches of `epoch` already used."""
+    """Where a run stands.
+
+    `batch` counts the batches of `epoch` already used, `step` the updates of the run. `best` is the
+    least score of a validation so far, and `stale` counts the validations since then. `sums` add up
+    the epoch; `elapsed_s` of training, `wait_s` of it for data, belong to it, too.
+    """
 
     epoch: int = 0
     batch: int = 0
     step: int = 0
     best: float | None = None
+    stale: int = 0
     sums: dict[str, float] = field(default_factory=dict)
     elapsed_s: float = 0.0
+    wait_s: float = 0.0
 
 
 def state_dict(
-    model: nn.Module, optimizer: torch.optim.Optimizer, progress: Progress
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    progress: Progress,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> dict[str, Any]:
-    """Model, optimiser, position and random state as tensors and plain values."""
+    """Model, optimiser, loss scale, position and random state as tensors and plain values."""
     return {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
-        "progress": dict(vars(progress)),
+        "scaler": {} if scaler is None else scaler.state_dict(),
+        "progress": {**vars(progress), "sums": dict(progress.sums)},
         "rng": rng_state(),
         "threads": torch.get_num_threads(),
+        "processes": world().size,
     }
 
 
 def load_state_dict(
-    payload: dict[str, Any], model: nn.Module, optimizer: torch.optim.Optimizer
+    payload: dict[str, Any],
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    scaler: torch.amp.GradScaler | None = None,
 ) -> Progress:
     """Restore `state_dict`'s payload in place and return the position."""
     model.load_state_dict(payload["model"])
     optimizer.load_state_dict(payload["optimizer"])
+    if scaler is not None and payload["scaler"]:
+        scaler.load_state_dict(payload["scaler"])
     set_rng_state(payload["rng"])
     return Progress(**payload["progress"])
+
+
+def same_bits(payload: dict[str, Any]) -> str | None:
+    """Why a run that goes on from this payload will not repeat every bit; None if it will.
+
+    Sums come out in another order with other numbers of threads or processes; and of several
+    processes only the first one's random state is kept.
+    """
+    then, now = payload["threads"], torch.get_num_threads()
+    if then != now:
+        return f"it ran with {then} threads, this is with {now} (OMP_NUM_THREADS={then})"
+    before, size = payload["processes"], world().size
+    if before != size:
+        return f"it ran in {before} processes, these are {size}"
+    return "each process draws other random numbers after a restart" if size > 1 else None
 
 
 def rng_state() -> dict[str, Any]:

@@ -14,8 +14,10 @@ from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.export.parity import random_batch
 from slt_cli.export.preprocess import Preprocess
 from slt_cli.models.translator import SltModel
+from slt_cli.pipelines.training.recipe import loop_config
 from slt_cli.settings.root import Settings
-from slt_cli.training.loop import LoopConfig
+
+__all__ = ["inputs_of", "loop_config", "made_up_batch", "made_up_model"]
 
 POINTS = {"body": 79, "face": 26, "hand_left": 27, "hand_right": 27}  # of every layout
 GLOSSES = ("HOUSE", "BOOK", "SCHOOL", "DOG", "WATER", "TREE")
@@ -66,17 +68,3 @@ def made_up_batch(
     one_each = torch.ones(clips, 1, dtype=torch.long)
     glosses = one_each * bool(inputs.glosses)
     return replace(batch, labels=labels, glosses=glosses, gloss_lengths=glosses[:, 0])
-
-
-def loop_config(settings: Settings) -> LoopConfig:
-    """The loop's values, as training takes them from the settings."""
-    optim, model = settings.optim, settings.model
-    return LoopConfig(
-        epochs=1, lr=optim.lr, warmup_steps=0, schedule="none", grad_accum_steps=1,
-        clip_grad_norm=optim.clip_grad_norm, label_smoothing=optim.label_smoothing,
-        translation_weight=model.mska_translation_weight, ctc_weight=model.mska_ctc_weight,
-        distillation_weight=model.mska_distillation_weight,
-        distillation_temperature=model.mska_distillation_temperature,
-        detach_teacher=model.mska_detach_teacher, masked=model.mska_mode == "masked",
-        save_every_steps=0,
-    )  # fmt: skip

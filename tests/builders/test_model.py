@@ -20,7 +20,6 @@ from slt_cli.losses.translation import published_translation_loss
 from slt_cli.models.mapper import GlossEmbedding, GlossMLP
 from slt_cli.models.translator import SltModel
 from slt_cli.models.vit import VisionTransformer
-from slt_cli.pipelines.train import _loop_config
 from slt_cli.settings.load import load_settings
 from slt_cli.settings.root import Settings
 from slt_cli.training.loop import compute_losses
@@ -313,7 +312,7 @@ def test_the_reference_mode_counts_words_as_the_authors_do(tokenizer: TextTokeni
     batch = made_up_batch(
         inputs_of(asked, shape_for(asked), tokenizer), tokenizer, clips=2, frames=12
     )
-    config = _loop_config(asked, tokenizer)
+    config = loop_config(asked, tokenizer.pad_id)
     with torch.no_grad():
         found = compute_losses(model, batch, config)["translation"]
         logits = model(batch.streams, batch.valid, batch.frame_valid, batch.labels).text_logits
@@ -321,4 +320,4 @@ def test_the_reference_mode_counts_words_as_the_authors_do(tokenizer: TextTokeni
     assert smoothing > 0
     want = published_translation_loss(logits, batch.labels, smoothing, pad_id=tokenizer.pad_id)
     torch.testing.assert_close(found, want)
-    assert _loop_config(settings(), tokenizer).published_pad is None
+    assert loop_config(settings(), tokenizer.pad_id).published_pad is None

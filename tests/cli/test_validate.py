@@ -140,7 +140,7 @@ def test_rules_are_listed_with_their_reasons() -> None:
 
 
 def damage(path: Path) -> None:
-    """Invert a stretch in the middle of a file, longer than the padding between members of a zip."""
+    """Invert the middle of a file, more of it than the padding between members of a zip."""
     data = bytearray(path.read_bytes())
     middle = len(data) // 2
     for at in range(middle, middle + 256):

@@ -133,7 +133,7 @@ def test_gaps_of_keypoints_are_filled_on_request(corpus: CorpusPaths) -> None:
     save_clip_keypoints(path, clip)
     before = path.read_bytes()
     masks = [
-        dataset(corpus, ("keypoints",), interpolate_gap=gap)._clip("train_000").valid
+        dataset(corpus, ("keypoints",), interpolate_gap=gap, sequence_length=FRAMES)[0, 0].valid
         for gap in (0, 1, 2)
     ]
     assert [mask["keypoints_body"][:, 0].tolist() for mask in masks] == [

@@ -41,6 +41,28 @@ def test_frames_are_increasing_few_enough_and_include_the_ends(
 ) -> None:
     time_s = np.cumsum(steps)
     kept = thin_by_time(time_s, limit)
-    assert len(kept) <= limit or len(time_s) <= limit
+    assert len(kept) == min(limit, len(time_s))
     assert (np.diff(kept) > 0).all()
     assert (kept[0], kept[-1]) == (0, len(time_s) - 1)
+
+
+@given(st.integers(1, 400), st.integers(8, 300), st.sampled_from([12.5, 25.0, 29.97, 60.0]))
+def test_at_an_even_rate_no_moment_is_farther_than_half_a_frame(
+    num_frames: int, limit: int, fps: float
+) -> None:
+    """Times in whole milliseconds, as files give them."""
+    time_s = np.round(np.arange(num_frames) / fps, 3)
+    kept = thin_by_time(time_s, limit)
+    if num_frames <= limit:
+        assert kept.tolist() == list(range(num_frames))
+        return
+    assert len(kept) == limit
+    moments = np.linspace(time_s[0], time_s[-1], limit)
+    assert np.abs(time_s[kept] - moments).max() <= 0.5 / fps + 0.002
+
+
+def test_a_long_pause_in_the_recording_costs_no_frame_of_the_budget() -> None:
+    time_s = np.concatenate([np.arange(20), 1000 + np.arange(20)]) / 25
+    kept = thin_by_time(time_s, 30)
+    assert len(kept) == len(set(kept.tolist())) == 30
+    assert (kept[0], kept[-1]) == (0, 39)

@@ -155,3 +155,35 @@ def test_published_values_by_hand() -> None:
 def test_any_other_kind_is_refused() -> None:
     with pytest.raises(InputError, match="'median_shoulders_v1'"):
         normalise_keypoints(clip_of(BODY), "median_shoulders_v1")
+
+
+def test_without_center_the_middle_of_the_picture_is_the_origin() -> None:
+    """200 x 100 px, shoulders 40 px apart around (100, 40): 10 px above the middle."""
+    clip = clip_of({**BODY, **hand("LEFT", (0.7, 0.7), size=0.1)})
+    inside, placed = normalise_keypoints(clip), normalise_keypoints(clip, center=False)
+    seen = inside["body"].valid
+    moved = (placed["body"].x - inside["body"].x)[seen]
+    np.testing.assert_allclose(moved, np.broadcast_to([0, -0.25, 0], moved.shape), atol=1e-6)
+    assert not placed["body"].x[~seen].any()
+    # What hangs on a wrist or the nose does not know where the signer stands.
+    for part, own in (("hand_left", 6), ("hand_right", 6), ("face", 0)):
+        np.testing.assert_allclose(placed[part].x[:, own:], inside[part].x[:, own:], atol=1e-6)
+        np.testing.assert_array_equal(placed[part].valid, inside[part].valid)
+
+
+def test_without_center_the_place_of_the_signer_is_seen_and_its_size_is_not() -> None:
+    at = {
+        name: (0.5 + 0.5 * (x - 0.5) + 0.2, 0.5 + 0.5 * (y - 0.5)) for name, (x, y) in BODY.items()
+    }
+    near, far = (normalise_keypoints(clip_of(p), center=False)["body"] for p in (BODY, at))
+    # Half the size about the middle changes nothing; then 40 px of 20 px shoulders to the right.
+    moved = (far.x - near.x)[near.valid]
+    np.testing.assert_allclose(moved, np.broadcast_to([2, 0, 0], moved.shape), atol=1e-5)
+
+
+def test_published_points_have_their_place_in_the_picture_anyway() -> None:
+    clip = clip_of(BODY)
+    for name, part in normalise_keypoints(clip, PUBLISHED).items():
+        np.testing.assert_array_equal(
+            normalise_keypoints(clip, PUBLISHED, center=False)[name].x, part.x
+        )

@@ -154,3 +154,130 @@ def test_generation_does_not_depend_on_the_batch(beams: int) -> None:
         lone = model.encode(*one(inputs, row, length))
         alone = model.decoder.generate(lone.features, lone.valid, **search)[0].tolist()
         assert alone == together[row].tolist()[: len(alone)]
+
+
+def test_without_labels_the_text_decoder_is_not_run() -> None:
+    model = small_model().train()
+    output = model(*random_inputs([9, 5]), None)
+    assert output.text_logits is None
+    sum(x.square().mean() for x in output.glosses.logits.values()).backward()
+    assert all(p.grad is None for p in (*model.decoder.parameters(), *model.mapper.parameters()))
+
+
+LABELS = torch.tensor([[5, 6, 7, 2], [8, 2, -100, -100]])
+
+
+def words_read(model: SltModel, ratio: float, seed: int = 0) -> list[torch.Tensor]:
+    """The token ids of every pass of the decoder."""
+    read: list[torch.Tensor] = []
+    decode = model.decoder.decode
+
+    def noted(tokens: torch.Tensor, memory: object) -> torch.Tensor:
+        read.append(tokens)
+        return decode(tokens, memory)
+
+    model.decoder.decode = noted
+    torch.manual_seed(seed)
+    model(*random_inputs([9, 5]), LABELS, teacher_forcing=ratio)
+    del model.decoder.decode
+    return read
+
+
+def test_with_teacher_forcing_the_decoder_reads_the_reference_in_one_pass() -> None:
+    (read,) = words_read(small_model().eval(), 1.0)
+    assert read.tolist() == [[1, 5, 6, 7], [1, 8, 2, 0]]
+
+
+def test_at_ratio_zero_every_word_is_the_prediction_of_the_first_pass() -> None:
+    model = small_model().eval()
+    predicted = model(*random_inputs([9, 5]), LABELS).text_logits.argmax(-1)
+    first, second = words_read(model, 0.0)
+    assert first.tolist() == [[1, 5, 6, 7], [1, 8, 2, 0]]
+    assert second[0].tolist() == [1, *predicted[0, :3].tolist()]
+    assert second[1].tolist() == [1, *predicted[1, :2].tolist(), 0]  # padding stays
+
+
+def test_words_are_replaced_at_the_ratio_and_repeatably() -> None:
+    model = small_model().eval()
+    predicted = model(*random_inputs([9, 5]), LABELS).text_logits.argmax(-1)
+    assert predicted[0, 0] != 5  # or the counting below sees nothing
+    kept = [int(words_read(model, 0.7, seed)[1][0, 1] == 5) for seed in range(200)]
+    assert 0.7 - 0.11 < sum(kept) / 200 < 0.7 + 0.11  # 3.4 standard deviations
+    assert torch.equal(words_read(model, 0.5, 3)[1], words_read(model, 0.5, 3)[1])
+
+
+def test_scheduled_sampling_learns_from_its_second_pass() -> None:
+    model = small_model().train()
+    logits = model(*random_inputs([9, 5]), LABELS, teacher_forcing=0.3).text_logits
+    assert logits.shape == (2, 4, 40)
+    logits.square().mean().backward()
+    assert all(p.grad is not None for p in model.decoder.parameters())
+
+
+def trained_once(kind: dict, *, recompute: bool) -> SltModel:
+    model = small_model(**kind).train()
+    if recompute:
+        model.recompute_activations()
+    torch.manual_seed(5)
+    output = model(*random_inputs([9, 5]), torch.tensor([[5, 6, 2], [8, 2, 0]]))
+    loss = output.text_logits.log_softmax(-1)[..., 1].mean()
+    if output.glosses is not None:
+        loss = loss + sum(x.log_softmax(-1)[..., 0].mean() for x in output.glosses.logits.values())
+    loss.backward()
+    return model
+
+
+@pytest.mark.parametrize("kind", [{}, {"pose": True, "family": "t5"}])
+def test_recomputed_activations_give_the_same_gradients_and_statistics(kind: dict) -> None:
+    kept, recomputed = (trained_once(kind, recompute=on) for on in (False, True))
+    assert recomputed.state_dict().keys() == kept.state_dict().keys()
+    for (name, one), other in zip(kept.named_parameters(), recomputed.parameters(), strict=True):
+        torch.testing.assert_close(other.grad, one.grad, rtol=0, atol=0, msg=name)
+    for (name, one), other in zip(kept.named_buffers(), recomputed.buffers(), strict=True):
+        assert torch.equal(one, other), name
+
+
+def test_recomputing_keeps_less() -> None:
+    def kept_bytes(recompute: bool) -> int:
+        model = small_model(pose=True).train()
+        if recompute:
+            model.recompute_activations()
+        found: dict[int, int] = {}
+
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            found[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            output = model(*random_inputs([60, 60]), LABELS)
+        del output
+        return sum(found.values())
+
+    assert kept_bytes(True) < 0.5 * kept_bytes(False)
+
+
+def test_a_compiled_model_keeps_its_names() -> None:
+    model = small_model()
+    names = list(model.state_dict())
+    model.compile(backend="eager")
+    assert list(model.state_dict()) == names
+
+
+@pytest.mark.slow
+def test_a_compiled_model_learns_what_the_plain_one_does() -> None:
+    models = [small_model().train() for _ in range(2)]
+    models[1].recompute_activations()
+    models[1].compile(backend="eager")
+    for model in models:
+        for module in model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        model.decoder.eval()
+        output = model(*random_inputs([9, 5]), torch.tensor([[5, 6, 2], [8, 2, 0]]))
+        output.text_logits.square().mean().backward()
+    for (name, one), other in zip(
+        models[0].named_parameters(), models[1].parameters(), strict=True
+    ):
+        if one.grad is not None:
+            torch.testing.assert_close(other.grad, one.grad, rtol=1e-3, atol=1e-4, msg=name)

@@ -20,6 +20,7 @@ OPEN_TEXTS = {
     "extract.files_from", "extract.columns", "check.columns",
     "data.tokenizer", "model.decoder_model", "model.decoder_source_code",
     "model.decoder_target_code", "model.decoder_prompt_text", "model.decoder_kwargs",
+    "model.decoder_revision",
 }  # fmt: skip
 
 
@@ -39,7 +40,7 @@ def is_closed(annotation, metadata, key: str) -> bool:
         return is_closed(args[0], annotation.__metadata__, key)
     if origin in (typing.Union, types.UnionType):
         return all(arg is type(None) or is_closed(arg, metadata, key) for arg in args)
-    if origin in (list, tuple):
+    if origin in (list, tuple) or (origin is dict and args[0] is not str):
         return all(is_closed(arg, [], key) for arg in args)
     if origin is typing.Literal or annotation in (bool, Path):
         return True

@@ -72,7 +72,7 @@ def test_set(assignment, value):
         ("training.epochs=", ["integer"]),
         ("training.resume=maybe", ["boolean", "'maybe'"]),
         ("training.device=cpu:0", ["training.device"]),
-        ("optim.scheduler=cosin", ["'none', 'cosine' or 'linear'", "'cosin'"]),
+        ("optim.scheduler=cosin", ["'none', 'step', 'cosine' or 'linear'", "'cosin'"]),
     ],
 )
 def test_set_refuses(assignment, fragments):

@@ -5,15 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from slt_cli.errors import UsageError
-from slt_cli.pipelines import train as pipeline
+from slt_cli.errors import InputError, Interrupted, UsageError
 from slt_cli.pipelines.result import silent
+from slt_cli.pipelines.train import run_train
+from slt_cli.pipelines.training import prepare as preparing
 from slt_cli.settings.load import load_settings
+from slt_cli.storage.atomic import read_jsonl
 from slt_cli.storage.checkpoint import load_checkpoint, save_checkpoint
 from tests.corpora import write_corpus
 
@@ -51,6 +55,31 @@ def wait_for(path: Path, process: subprocess.Popen[str]) -> None:
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     return load_checkpoint(run / "last.pt")["model"]
+
+
+def train_here(corpus: Path, run: Path, report: Callable[..., None] = silent, **flags: Any) -> None:
+    """The same run in this process, unless `flags` (`section__name`) say otherwise."""
+    tiny = {
+        "data.corpus": corpus, "data.work_dir": run, "data.batch_size": 2, "model.d_model": 16,
+        "model.vocab_size": 64, "training.epochs": 2, "training.generate_every": 2,
+        "optim.warmup_steps": 4, "optim.grad_accum_steps": 2,
+    }  # fmt: skip
+    given = {key.replace("__", "."): value for key, value in flags.items()}
+    if given.get("training.resume"):
+        tiny = {"data.work_dir": run}
+    loaded = load_settings(preset=None if "training.resume" in given else "tiny-cpu",
+                           flags={**tiny, **given})  # fmt: skip
+    run_train(loaded, report)
+
+
+def signal_at(number: int, event: str, value: int) -> Callable[..., None]:
+    """A report that sends this process a signal at an update or at the end of an epoch."""
+
+    def report(told: str, **facts: Any) -> None:
+        if told == event and facts["done" if event == "train" else "epoch"] == value:
+            os.kill(os.getpid(), number)
+
+    return report
 
 
 @pytest.fixture(scope="module")
@@ -153,17 +182,16 @@ def test_a_run_that_another_process_finished_meanwhile_is_not_overwritten(
     corpus: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = tmp_path / "raced"
-    prepare = pipeline._prepare
+    prepare = preparing.prepare
 
     def slow_prepare(*arguments: object) -> object:
         prepared = prepare(*arguments)
         save_checkpoint(run / "last.pt", {"kind": "of the other process"})
         return prepared
 
-    monkeypatch.setattr(pipeline, "_prepare", slow_prepare)
-    flags = {"data.corpus": str(corpus), "data.work_dir": str(run)}
+    monkeypatch.setattr(preparing, "prepare", slow_prepare)
     with pytest.raises(UsageError, match="already holds a run"):
-        pipeline.run_train(load_settings(preset="tiny-cpu", flags=flags), silent)
+        train_here(corpus, run)
     assert load_checkpoint(run / "last.pt")["kind"] == "of the other process"
 
 
@@ -178,3 +206,92 @@ def test_ctrl_c_to_the_whole_group_with_workers_saves(corpus: Path, tmp_path: Pa
     code, _, err = finish(process)
     assert code == 130, err
     assert load_checkpoint(run / "last.pt")["progress"]["step"] > 0
+
+
+@pytest.fixture(scope="module")
+def uninterrupted_here(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    run = tmp_path_factory.mktemp("runs") / "here"
+    train_here(corpus, run)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("number", "event", "value", "workers"),
+    [
+        (signal.SIGTERM, "train", 1, 0),  # in the warm-up
+        (signal.SIGUSR1, "train", 2, 0),  # the last update of an epoch
+        (signal.SIGINT, "epoch", 1, 0),  # in the validation
+        (signal.SIGTERM, "train", 3, 2),
+    ],
+)
+def test_a_run_stopped_by_any_signal_anywhere_goes_on_bit_by_bit(
+    corpus: Path, uninterrupted_here: Path, tmp_path: Path,
+    number: int, event: str, value: int, workers: int,
+) -> None:  # fmt: skip
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted) as caught:
+        train_here(corpus, run, signal_at(number, event, value), data__num_workers=workers)
+    assert caught.value.exit_code == 128 + number
+    step = load_checkpoint(run / "last.pt")["progress"]["step"]
+    assert step == (2 if event == "epoch" else value)
+    train_here(corpus, run, training__resume=True, data__num_workers=2 - workers)
+    assert_same(run, uninterrupted_here)
+    epochs = [line["epoch"] for line in read_jsonl(run / "metrics.jsonl")]
+    assert epochs == [1, 2]
+
+
+def test_a_damaged_last_checkpoint_costs_no_more_than_the_updates_since_the_one_before(
+    corpus: Path, uninterrupted_here: Path, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        train_here(
+            corpus, run, signal_at(signal.SIGTERM, "train", 4), training__save_every_steps=3,
+            training__keep_steps=True,
+        )  # fmt: skip
+    assert sorted(path.name for path in run.glob("*.pt")) == ["best.pt", "last.pt", "step-3.pt"]
+    (run / "last.pt").write_bytes((run / "last.pt").read_bytes()[:1000])
+    told: list[str] = []
+    train_here(
+        corpus, run, lambda event, **facts: told.append(str(facts.get("text"))),
+        training__resume=True,
+    )  # fmt: skip
+    assert any("last.pt" in text and "not read" in text for text in told)
+    assert any("going on from" in text and "step-3.pt" in text for text in told)
+    assert_same(run, uninterrupted_here)
+
+
+def test_a_corpus_that_changed_is_refused_with_the_clips(tmp_path: Path) -> None:
+    corpus, run = write_corpus(tmp_path / "corpus"), tmp_path / "run"
+    with pytest.raises(Interrupted):
+        train_here(corpus, run, signal_at(signal.SIGTERM, "train", 1))
+    meta = (corpus / "meta.csv").read_text("utf-8")
+    (corpus / "meta.csv").write_text(meta.replace("train_003;veo", "train_003;toco"), "utf-8")
+    index = corpus / "index" / "val.csv"
+    index.write_text(index.read_text("utf-8").replace("val_001\n", ""), "utf-8")
+    with pytest.raises(UsageError, match="the corpus changed") as caught:
+        train_here(corpus, run, training__resume=True)
+    assert "gone: val/val_001" in caught.value.message
+    assert "changed: train/train_003" in caught.value.message
+
+
+def test_device_workers_and_paths_of_assets_may_change(corpus: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(Interrupted):
+        train_here(corpus, run, signal_at(signal.SIGTERM, "train", 1))
+    train_here(
+        corpus, run, training__resume=True, training__device="cpu", data__num_workers=0,
+        data__tokenizer_search_path=[str(tmp_path)],
+    )  # fmt: skip
+    assert load_checkpoint(run / "last.pt")["settings"]["training"]["device"] == "cpu"
+
+
+def test_a_run_of_an_older_slt_cannot_go_on_and_says_so(
+    corpus: Path, uninterrupted_here: Path, tmp_path: Path
+) -> None:
+    payload = load_checkpoint(uninterrupted_here / "last.pt")
+    del payload["scaler"], payload["clips"]
+    save_checkpoint(tmp_path / "last.pt", {**payload, "version": "0.1"})
+    with pytest.raises(InputError, match=r"slt 0.1 wrote this run.*no clips, scaler") as caught:
+        train_here(corpus, tmp_path, training__resume=True)
+    assert "--init-checkpoint" in str(caught.value.hint)

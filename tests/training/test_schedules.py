@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch.optim import lr_scheduler
 
-from slt_cli.training.schedules import cosine_schedule, linear_schedule
+from slt_cli.training.schedules import RateSchedule, cosine_schedule, linear_schedule
 
 
 @pytest.mark.real
@@ -60,3 +62,59 @@ def test_a_line_needs_no_length() -> None:
     assert linear_schedule(0, 0, 0.04, 0.07) == 0.07
     assert linear_schedule(0, 1, 0.04, 0.07) == 0.04
     assert linear_schedule(1, 1, 0.04, 0.07) == 0.07
+
+
+def torch_factors(updates: int, kind: type, **arguments: float) -> list[float]:
+    """What a scheduler of torch makes of the rate 1, update by update."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler, rates = kind(optimizer, **arguments), []
+    for _ in range(updates):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return rates
+
+
+def factors(schedule: RateSchedule, updates: int) -> list[float]:
+    return [schedule.factor(step) for step in range(updates)]
+
+
+def test_cosine_after_the_warm_up_is_torch_s() -> None:
+    ours = factors(RateSchedule("cosine", total=25, warmup=5, final=0.1), 25)
+    expected = torch_factors(20, lr_scheduler.CosineAnnealingLR, T_max=20, eta_min=0.1)
+    assert ours[5:] == pytest.approx(expected)
+    assert ours[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
+
+
+def test_linear_after_the_warm_up_is_torch_s() -> None:
+    ours = factors(RateSchedule("linear", total=25, warmup=5, final=0.1), 25)
+    expected = torch_factors(
+        20, lr_scheduler.LinearLR, start_factor=1.0, end_factor=0.1, total_iters=20
+    )
+    assert ours[5:] == pytest.approx(expected)
+
+
+def test_steps_are_torch_s_and_the_warm_up_multiplies_them() -> None:
+    expected = torch_factors(20, lr_scheduler.StepLR, step_size=3, gamma=0.5)
+    plain = RateSchedule("step", total=20, warmup=0, step_updates=3, gamma=0.5)
+    assert factors(plain, 20) == pytest.approx(expected)
+    warm = RateSchedule("step", total=20, warmup=4, step_updates=3, gamma=0.5)
+    rising = [share * rate for share, rate in zip((0.25, 0.5, 0.75, 1.0), expected, strict=False)]
+    assert factors(warm, 4) == pytest.approx(rising)
+    assert factors(warm, 20)[4:] == pytest.approx(expected[4:])
+
+
+def test_without_a_schedule_the_warm_up_rises_in_equal_steps_to_the_peak() -> None:
+    assert factors(RateSchedule("none", total=100, warmup=4), 6) == [0.25, 0.5, 0.75, 1.0, 1.0, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["none", "step", "cosine", "linear"])
+def test_a_warm_up_longer_than_the_run_still_reaches_the_peak(kind: str) -> None:
+    schedule = RateSchedule(kind, total=10, warmup=100, step_updates=10, gamma=0.1)
+    assert max(factors(schedule, 10)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("kind", ["cosine", "linear"])
+def test_the_final_share_is_kept_past_the_end(kind: str) -> None:
+    schedule = RateSchedule(kind, total=10, warmup=2, final=0.25)
+    assert [schedule.factor(step) for step in (10, 11, 50)] == pytest.approx([0.25] * 3)

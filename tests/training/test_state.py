@@ -12,6 +12,7 @@ from slt_cli.training.state import (
     Progress,
     load_state_dict,
     rng_state,
+    same_bits,
     seed_everything,
     set_rng_state,
     state_dict,
@@ -52,3 +53,32 @@ def test_a_restored_run_takes_the_same_steps(tmp_path) -> None:
     assert (progress.epoch, progress.step) == (1, 3)
     steps(again, other, 3)
     assert torch.equal(again.weight, model.weight)
+
+
+def test_the_loss_scale_survives_a_checkpoint_file(tmp_path) -> None:
+    model = nn.Linear(2, 1)
+    optimizer = build_adamw(model, lr=0.1, weight_decay=0.0)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+    scaler.scale(model(torch.full((1, 2), torch.inf)).sum()).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    save_checkpoint(tmp_path / "c.pt", state_dict(model, optimizer, Progress(), scaler))
+    other = torch.amp.GradScaler("cpu", init_scale=1024.0)
+    load_state_dict(load_checkpoint(tmp_path / "c.pt"), model, optimizer, other)
+    assert other.get_scale() == scaler.get_scale() == 4.0
+
+
+def test_a_payload_does_not_change_with_the_run_it_was_taken_from() -> None:
+    model = nn.Linear(2, 1)
+    progress = Progress(sums={"loss": 1.0})
+    payload = state_dict(model, build_adamw(model, lr=0.1, weight_decay=0.0), progress)
+    progress.sums["loss"] = 2.0
+    assert payload["progress"]["sums"] == {"loss": 1.0}
+
+
+def test_what_changes_the_bits_of_a_resumed_run_is_named() -> None:
+    model = nn.Linear(2, 1)
+    payload = state_dict(model, build_adamw(model, lr=0.1, weight_decay=0.0), Progress())
+    assert same_bits(payload) is None
+    assert "OMP_NUM_THREADS=99" in str(same_bits({**payload, "threads": 99}))
+    assert "2 processes" in str(same_bits({**payload, "processes": 2}))

@@ -3,6 +3,7 @@
 The queries and keys (twice heads * width) and the joints mixed by every head (heads * C) are many
 times larger than the input. On CPUs, both functions make them for one clip at a time, use them at
 once, and make them again for the gradient: little memory, and what they work on stays in the cache.
+There they also work in single precision under autocast, because they write into given memory.
 Elsewhere, and in traced graphs, they are the formulas of their docstrings, written down.
 """
 
@@ -10,6 +11,9 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.amp import custom_bwd, custom_fwd
+
+_SINGLE = custom_fwd(device_type="cpu", cast_inputs=torch.float32)
 
 
 def joint_scores(
@@ -57,6 +61,7 @@ def mix_joints(x: Tensor, presence: Tensor, maps: Tensor, weight: Tensor) -> Ten
 
 class _JointScores(torch.autograd.Function):
     @staticmethod
+    @_SINGLE
     def forward(ctx, x, presence, weight, offset):
         ctx.save_for_backward(x, presence, weight, offset)
         (b, v, t, c), (h, e, _) = x.shape, weight.shape
@@ -69,6 +74,7 @@ class _JointScores(torch.autograd.Function):
         return scores
 
     @staticmethod
+    @custom_bwd(device_type="cpu")
     def backward(ctx, dscores):
         x, presence, weight, offset = ctx.saved_tensors
         (b, v, t, c), (h, e, _) = x.shape, weight.shape
@@ -104,6 +110,7 @@ def _queries_and_keys(
 
 class _MixJoints(torch.autograd.Function):
     @staticmethod
+    @_SINGLE
     def forward(ctx, x, presence, maps, weight):
         ctx.save_for_backward(x, presence, maps, weight)
         (b, v, t, c), (d, heads, _) = x.shape, weight.shape
@@ -119,6 +126,7 @@ class _MixJoints(torch.autograd.Function):
         return y
 
     @staticmethod
+    @custom_bwd(device_type="cpu")
     def backward(ctx, dy):
         x, presence, maps, weight = ctx.saved_tensors
         (b, v, t, c), (d, heads, _) = x.shape, weight.shape

@@ -12,7 +12,9 @@ class MaskedBatchNorm(nn.Module):
     """Batch norm over every axis but the last, with the state-dict keys of `nn.BatchNorm1d`.
 
     Training statistics (Ioffe and Szegedy 2015) come from valid frames only and, under
-    `torch.distributed`, from all processes; evaluation uses the running statistics.
+    `torch.distributed`, from all processes; evaluation uses the running statistics. Half precision
+    is computed in single. `learns` off, a training pass leaves the running statistics alone: for a
+    pass that only repeats another one.
     """
 
     running_mean: Tensor
@@ -23,6 +25,7 @@ class MaskedBatchNorm(nn.Module):
         super().__init__()
         self.eps = eps
         self.momentum = momentum
+        self.learns = True
         self.weight = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
         self.register_buffer("running_mean", torch.zeros(channels))
@@ -44,15 +47,21 @@ class MaskedBatchNorm(nn.Module):
         Returns: (B, T, ..., C), a tensor of its own that may be overwritten. What it holds on
             padded frames is finite and of no use.
         """
+        if x.dtype in (torch.bfloat16, torch.float16):
+            return self.forward(x.float(), frame_valid, shift=shift).to(x.dtype)
         if not self.training:
             return self._by_running_statistics(x, shift)
-        self.num_batches_tracked += 1
+        mean, var = self.running_mean, self.running_var
+        if not self.learns:
+            mean, var = mean.clone(), var.clone()
+        else:
+            self.num_batches_tracked += 1
         if shift is None:
-            return self._by_batch_statistics(x, frame_valid, self.running_mean, self.bias)
-        running_mean = self.running_mean - shift.detach()
+            return self._by_batch_statistics(x, frame_valid, mean, var, self.bias)
         bias = self.bias + 0 * shift  # its gradient is zero, not None
-        y = self._by_batch_statistics(x, frame_valid, running_mean, bias)
-        self.running_mean.copy_(running_mean + shift.detach())
+        shifted = mean - shift.detach()
+        y = self._by_batch_statistics(x, frame_valid, shifted, var, bias)
+        mean.copy_(shifted + shift.detach())
         return y
 
     def _by_running_statistics(self, x: Tensor, shift: Tensor | None) -> Tensor:
@@ -62,14 +71,18 @@ class MaskedBatchNorm(nn.Module):
         return torch.addcmul(self.bias - mean * scale, x, scale)
 
     def _by_batch_statistics(
-        self, x: Tensor, frame_valid: Tensor | None, running_mean: Tensor, bias: Tensor
+        self,
+        x: Tensor,
+        frame_valid: Tensor | None,
+        running_mean: Tensor,
+        running_var: Tensor,
+        bias: Tensor,
     ) -> Tensor:
         """Normalise by the statistics of the batch, and move the running ones."""
         rows = x.reshape(-1, x.shape[-1])
         if frame_valid is None and _processes() == 1 and len(rows) > 1:
             y = F.batch_norm(
-                rows, running_mean, self.running_var, self.weight, bias, True, self.momentum,
-                self.eps,
+                rows, running_mean, running_var, self.weight, bias, True, self.momentum, self.eps,
             )  # fmt: skip
             return _reshaped(y, x)
         mask = x.new_ones(x.shape[:-1])
@@ -82,7 +95,7 @@ class MaskedBatchNorm(nn.Module):
         with torch.no_grad():  # as nn.BatchNorm: the running variance is the unbiased one
             step = self.momentum * (count > 0).to(mean.dtype)
             running_mean.lerp_(mean, step)
-            self.running_var.lerp_(var * count / (count - 1).clamp(min=1), step)
+            running_var.lerp_(var * count / (count - 1).clamp(min=1), step)
         return _reshaped(y, x)
 
 

@@ -14,7 +14,10 @@ from slt_cli.pipelines.result import Result
 from slt_cli.settings.evaluate import CheckSettings
 from slt_cli.storage.atomic import read_jsonl
 
-_NOT_COMPARED = ("epoch", "step", "clips", "clips_per_s", "frames_per_s")
+_NOT_COMPARED = (
+    "epoch", "step", "clips", "samples_per_s", "frames_per_s", "seconds_per_iteration",
+    "wait_share", "peak_memory_mib",
+)  # fmt: skip
 _HINT = 'a metrics.jsonl, a report.json of slt eval, or a JSON object like {"bleu": 30}'
 
 Verdict = Literal["ok", "outside", "missing"]
