@@ -8,8 +8,9 @@ from typing import Any
 from torch import nn
 from transformers import PreTrainedConfig, PreTrainedModel
 
+from slt_cli.builders.assets import CONFIG, find_decoder, pretrained_name
 from slt_cli.builders.own_decoder import build_own_decoder
-from slt_cli.builders.pretrained import CONFIG, find_decoder, load_seq2seq, read_config
+from slt_cli.builders.pretrained import load_seq2seq, read_config
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import InputError, UsageError
 from slt_cli.models.decoder import TextSeq2SeqDecoder
@@ -25,16 +26,6 @@ from slt_cli.models.decoder.families import (
 from slt_cli.models.decoder.prompt import initial_prompt
 from slt_cli.models.decoder.vocabulary import keep_rows
 from slt_cli.settings.model import ModelSettings
-
-SMALL = ("mbart", "t5")
-
-
-def pretrained_name(settings: ModelSettings) -> str | None:
-    """Name or folder of the pretrained text decoder; None when its weights are random."""
-    given = settings.decoder_class or settings.decoder_config
-    if given or settings.decoder_model in {*SMALL, *PUBLISHED}:
-        return None
-    return settings.decoder_model
 
 
 def build_text_decoder(
@@ -112,7 +103,7 @@ def _named_config(settings: ModelSettings, positions: int) -> PreTrainedConfig:
 def _pretrained(
     settings: ModelSettings, tokenizer: TextTokenizer, name: str, positions: int
 ) -> PreTrainedModel:
-    folder = find_decoder(name, settings.decoder_search_path)
+    folder = find_decoder(name, settings.decoder_search_path, settings.decoder_revision)
     config = read_config(folder / CONFIG)
     config.update(dropout_values(config.model_type, settings.decoder_dropout))
     _check_config(config, settings, positions)

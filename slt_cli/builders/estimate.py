@@ -17,11 +17,11 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from slt_cli.builders.assets import find_decoder, pretrained_name
+from slt_cli.builders.assets import CONFIG, find_decoder, pretrained_name
 from slt_cli.builders.backbones import FILE, load_dinov2_backbone
 from slt_cli.builders.data import model_inputs
 from slt_cli.builders.model import CROP_PARTS, ModelShape, build_model
-from slt_cli.builders.pretrained import CONFIG, read_config
+from slt_cli.builders.pretrained import read_config
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.models.backbones import CUSTOM, VIT_MODELS
 from slt_cli.models.translator import SltModel

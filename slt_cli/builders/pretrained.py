@@ -8,11 +8,9 @@ from pathlib import Path
 import torch
 from transformers import PreTrainedConfig, PreTrainedModel
 
-from slt_cli.builders.assets import CONFIG, WEIGHTS, find_decoder
+from slt_cli.builders.assets import CONFIG, WEIGHTS
 from slt_cli.errors import InputError, MissingAsset
 from slt_cli.models.decoder.families import ATTENTION, FAMILIES, config_from
-
-__all__ = ["CONFIG", "find_decoder", "load_seq2seq", "read_config"]
 
 
 def read_config(file: Path) -> PreTrainedConfig:

@@ -10,7 +10,7 @@ processes wait for each other there; but it counts as no clip, and its losses co
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -98,6 +98,7 @@ class TrainLoader:
             self.order = FrameBudget(lengths, batch_size, max_batch_frames, seed)
         self.rank, self.size = rank, size
         self._items: list[list[Item]] = []
+        self._running: Generator[Batch, None, None] = self._epoch(0, 0)  # the epoch being read
         self._loader = DataLoader(
             _Clips(dataset),
             batch_sampler=self._items,
@@ -117,7 +118,21 @@ class TrainLoader:
         return len(self.order)
 
     def epoch(self, epoch: int, start: int) -> Iterator[Batch]:
-        """Batches `start`, `start + 1`, ... of `epoch`."""
+        """Batches `start`, `start + 1`, ... of `epoch`; ends the epoch read before."""
+        self._running.close()
+        self._running = self._epoch(epoch, start)
+        return self._running
+
+    def close(self) -> None:
+        """End the worker processes; no epoch can be read any more.
+
+        They ignore SIGTERM, so that one which is sent to all lets the main process save: left to
+        the end of the interpreter, which sends it to them and waits, they would keep it for ever.
+        """
+        self._running.close()
+        del self._loader
+
+    def _epoch(self, epoch: int, start: int) -> Generator[Batch, None, None]:
         batches = self.order.batches(epoch)[start:]
         shares = [share(batch, self.rank, self.size) for batch in batches]
         # A process without a clip reads one of the others' instead.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -48,7 +48,7 @@ class Batch:
     glosses: Tensor  # (B, G), 0 on padding
     gloss_lengths: Tensor  # (B,)
     texts: list[str]
-    gloss_texts: list[str] = field(default_factory=list)  # all glosses, also unknown ones
+    gloss_texts: list[str]  # all glosses, also unknown ones
 
     def to(self, device: torch.device) -> Batch:
         """The batch with its tensors on `device`; pinned memory is not waited for."""

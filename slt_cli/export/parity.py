@@ -150,6 +150,7 @@ def random_batch(
     return Batch(
         [f"random_{i}" for i in range(clips)], streams, valid, torch.from_numpy(frame_valid),
         labels=nothing, glosses=nothing, gloss_lengths=nothing[:, 0], texts=[""] * clips,
+        gloss_texts=[""] * clips,
     )  # fmt: skip
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slt_cli.errors import Diverged, Interrupted
+from slt_cli.errors import Diverged, Interrupted, SltError
 from slt_cli.pipelines.result import Report, Result, silent
 from slt_cli.pipelines.training.clips import Clips, read_clips
 from slt_cli.pipelines.training.recipe import check_recipe, loop_config
@@ -51,7 +53,11 @@ def run_train(loaded: Loaded, report: Report) -> Result:
     check_backbones(start.settings)
     clips = read_clips(start.settings)
 
-    # A corpus that is not ready is told before the seconds that torch needs.
+    # What is not there is told before the seconds that torch needs.
+    from slt_cli.builders.assets import require_assets
+
+    if start.payload is None:
+        require_assets(start.settings, os.environ)
     from slt_cli.builders import resolve_device
     from slt_cli.training.distributed import lost_processes, start_processes, stop_processes
 
@@ -115,6 +121,11 @@ def _fit(run: Run, folder: RunFolder, start: Start, report: Report, should_stop:
             folder.finish("interrupted" if isinstance(error, Interrupted) else "diverged")
         error.hint = error.hint or f"slt train --work-dir {folder.path} --resume"
         raise
+    except SltError:
+        if main:
+            with suppress(SltError, OSError):  # the disk may be full
+                folder.finish("failed")
+        raise
     if not main:
         return Result("train")
     folder.finish("completed")
@@ -161,7 +172,8 @@ def _result(folder: RunFolder, elapsed_s: float) -> Result:
     last = metrics[-1] if metrics else {}
     scores = [record["bleu"] for record in metrics if record.get("bleu") is not None]
     return Result(
-        "train", text=str(folder.path), outputs=[folder.best, folder.last],
+        "train", text=str(folder.path),
+        outputs=[path for path in (folder.best, folder.last) if path.is_file()],
         counts={"epochs": len(metrics)},
         facts={
             "elapsed_s": round(elapsed_s, 1), "last": last,

@@ -101,9 +101,9 @@ def estimate_run(settings: Settings, clips: Clips) -> Estimate:
 def _planned(settings: Settings, clips: Clips) -> _Planned:
     from slt_cli.builders import ModelShape, build_dataset, resolve_device
     from slt_cli.builders.estimate import backbone_configs
-    from slt_cli.pipelines.training.prepare import _words
+    from slt_cli.pipelines.training.prepare import words_of
 
-    tokenizer, glosses = _words(settings, clips, None)
+    tokenizer, glosses = words_of(settings, clips, None)
     train = build_dataset(settings, clips.corpus, clips.train, tokenizer, glosses, augment=True)
     backbones = {} if settings.training.task == "gloss2text" else backbone_configs(settings.model)
     shape = ModelShape(len(glosses), train.num_points(), train.pose_dim(), backbones)

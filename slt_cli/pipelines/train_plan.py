@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from slt_cli.errors import SltError
 from slt_cli.pipelines.result import Plan, Result
-from slt_cli.pipelines.train import check_backbones, missing_files, work_dir_of
+from slt_cli.pipelines.train import check_backbones, check_recipe, missing_files, work_dir_of
 from slt_cli.settings.load import Loaded
 from slt_cli.settings.root import Settings
 
@@ -31,6 +31,7 @@ def plan_train(loaded: Loaded) -> Result:
     from slt_cli.training.run_folder import RunFolder
 
     plan, settings, folder = Plan("train"), loaded.settings, RunFolder(work_dir_of(loaded))
+    check_recipe(settings)
     check_backbones(settings)
     try:
         settings = start_of(folder, loaded).settings

@@ -55,11 +55,11 @@ def probe(run: Run, batches: Sequence[Sequence[int]]) -> Probe:
 
     The first step, on one clip, only warms up and tells how long the others would take.
     """
-    from slt_cli.pipelines.training.fitting import _optimizer, _prepare_model
+    from slt_cli.pipelines.training.fitting import optimizer_of, ready_model
 
-    _prepare_model(run)
+    ready_model(run)
     run.model.train()
-    optimizer, lengths, found = _optimizer(run), run.train.lengths(), Probe()
+    optimizer, lengths, found = optimizer_of(run), run.train.lengths(), Probe()
     first = batches[0][:1]
     started = time.monotonic()
     seconds = _step(run, _load(run, first, found), optimizer)

@@ -116,7 +116,8 @@ def _from_run(path: Path, settings: Settings) -> Translator:
         batch = Batch(
             [""], {name: torch.from_numpy(array) for name, array in streams.items()},
             {name: torch.from_numpy(array) for name, array in valid.items()},
-            torch.from_numpy(frame_valid), nothing, nothing, torch.zeros(1, dtype=torch.long), [""],
+            torch.from_numpy(frame_valid), labels=nothing, glosses=nothing,
+            gloss_lengths=nothing[0], texts=[""], gloss_texts=[""],
         )  # fmt: skip
         said = translate_batch(
             run.model, batch.to(run.device), run.tokenizer, run.glosses, beams=search.beams,

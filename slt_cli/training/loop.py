@@ -262,7 +262,7 @@ class _Loop:
             )
         score = end_of_epoch(progress, self._means()) if world().is_main else 0.0
         score = sum_over_processes([math.inf if math.isnan(score) else score])[0]
-        best = progress.best is None or score < progress.best
+        best = score < (math.inf if progress.best is None else progress.best)
         if best:
             progress.best, progress.stale = score, 0
         elif score < math.inf:

@@ -29,7 +29,7 @@ class Restored:
 
 
 class RunFolder:
-    """Paths and records of one run. Statuses: running, completed, interrupted, diverged."""
+    """Paths and records of one run. Statuses: running, completed, interrupted, diverged, failed."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -10,7 +10,8 @@ import torch
 from transformers import MBartConfig, MBartForConditionalGeneration, T5Config
 from transformers import T5ForConditionalGeneration as T5
 
-from slt_cli.builders.decoder import build_text_decoder, pretrained_name
+from slt_cli.builders.assets import pretrained_name
+from slt_cli.builders.decoder import build_text_decoder
 from slt_cli.builders.tokenizer import build_tokenizer
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import InputError, MissingAsset, UsageError

@@ -31,6 +31,7 @@ def made_up_batch(
         [f"clip_{seed}_{row}" for row in range(len(lengths))], streams, valid, frame_valid, labels,
         torch.randint(1, 7, (len(lengths), 1), generator=generator) * glosses,
         torch.full((len(lengths),), int(glosses)), [""] * len(lengths),
+        ["G"] * len(lengths),
     )  # fmt: skip
 
 

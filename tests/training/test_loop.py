@@ -341,10 +341,10 @@ def test_an_epoch_without_any_target_is_an_input_error() -> None:
 # --- when it ends ---------------------------------------------------------------------------------
 
 
-def test_the_lowest_score_is_the_best_and_nothing_is_better_than_none() -> None:
+def test_the_lowest_score_is_the_best_and_what_was_not_measured_is_none() -> None:
     scores = [math.inf, 3.0, math.nan, 2.0, 2.5]
     run = Watched(small_model(), config(epochs=5), batches(1), scores=scores).run()
-    assert [best for best, *_ in run.saves] == [True, True, False, True, False]
+    assert [best for best, *_ in run.saves] == [False, True, False, True, False]
     assert run.progress.best == 2.0
 
 

@@ -39,7 +39,7 @@ def fit_run(
     from slt_cli.training.state import state_dict
 
     config, main = loop_config(run.settings, run.tokenizer.pad_id), world().is_main
-    _prepare_model(run)
+    ready_model(run)
     run.train.features = run.val.features = _features(run, report)
     optimizer, scaler, progress = _begin(run, payload, report)
     if is_finished(progress, config):
@@ -57,14 +57,16 @@ def fit_run(
         name = "nan-batch.pt" if main else f"nan-batch-{world().rank}.pt"
         save_checkpoint(folder.path / name, record)
 
-    with loader_failures(), _events(run, folder, progress) as tracker:
+    with (
+        loader_failures(),
+        closing(_loader(run)) as loader,
+        _events(run, folder, progress) as tracker,
+    ):
         fit(
-            run.model, optimizer, _loader(run), config, progress, device=run.device, save=save,
+            run.model, optimizer, loader, config, progress, device=run.device, save=save,
             end_of_epoch=_validator(run, config, folder, report, tracker), report=report,
             should_stop=should_stop, scaler=scaler, keep_batch=keep_batch,
         )  # fmt: skip
-    if main and 0 < config.early_stopping <= progress.stale:
-        folder.write_report()  # no validation knew that it was the last one
 
 
 def _begin(
@@ -74,7 +76,7 @@ def _begin(
     from slt_cli.training.precision import build_scaler
     from slt_cli.training.state import Progress, load_state_dict, same_bits
 
-    optimizer = _optimizer(run)
+    optimizer = optimizer_of(run)
     scaler = build_scaler(run.device, run.settings.training.precision)
     progress = Progress()
     if payload:
@@ -97,7 +99,8 @@ def _events(
     return closing(TensorBoard(folder.path, first_epoch=progress.epoch + 1))
 
 
-def _optimizer(run: Run) -> torch.optim.Optimizer:
+def optimizer_of(run: Run) -> torch.optim.Optimizer:
+    """The optimiser that the settings name, over the trained parameters of the model."""
     from slt_cli.training.optim import build_optimizer
 
     optim = run.settings.optim
@@ -107,8 +110,11 @@ def _optimizer(run: Run) -> torch.optim.Optimizer:
     )  # fmt: skip
 
 
-def _prepare_model(run: Run) -> None:
-    """Checkpointing, compilation, and what scheduled sampling needs of a decoder."""
+def ready_model(run: Run) -> None:
+    """Recomputation, compilation, and what scheduled sampling needs of a decoder, in place.
+
+    Raises `UsageError` for a decoder that scheduled sampling cannot use.
+    """
     training = run.settings.training
     if training.teacher_forcing_mode == "scheduled" and not hasattr(run.model.decoder, "shifted"):
         raise UsageError(

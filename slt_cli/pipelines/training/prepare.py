@@ -65,6 +65,8 @@ class Run:
             "settings": stored_settings(self.settings), "overrides": loaded.overrides(),
             "shape": asdict(self.shape), "fingerprint": sha256_json(self.clips.hashes()),
             "landmarks": self.landmarks, "starts": self.starts, "without_ctc": self.short,
+            "clips": {"train": len(self.clips.train), "val": len(self.clips.val)},
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "damaged": list(self.clips.damaged),
         }  # fmt: skip
 
@@ -94,7 +96,7 @@ def prepare(
     with first_process_first():
         fetched = [] if payload else fetch_missing(settings)
     seed_everything(settings.training.seed)
-    tokenizer, glosses = _words(settings, clips, payload)
+    tokenizer, glosses = words_of(settings, clips, payload)
     metric, size = settings.training.best_metric, len(clips.val)
     check_validation(config.task, metric, size, glosses=bool(glosses))
     train = build_dataset(settings, clips.corpus, clips.train, tokenizer, glosses, augment=True)
@@ -124,10 +126,10 @@ def first_process_first() -> Iterator[None]:
         same_everywhere(0)
 
 
-def _words(
+def words_of(
     settings: Settings, clips: Clips, payload: dict[str, Any] | None
 ) -> tuple[TextTokenizer, list[str]]:
-    """Tokenizer and glosses: those of the run, or of the training clips alone."""
+    """Tokenizer and glosses: those of the checkpoint, or of the training clips alone."""
     from slt_cli.builders import build_tokenizer
     from slt_cli.data.annotations import gloss_vocabulary
     from slt_cli.data.tokenizer import TextTokenizer

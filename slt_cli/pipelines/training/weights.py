@@ -30,11 +30,10 @@ def start_weights(
     lines, words = [], (tokenizer, glosses)
     found = find_pretrained(settings, os.environ)
     if found is not None:
-        payload = _read(found)
         lines.append(
             start_from_pretrained(
-                found, lambda: _fill(model, payload, found, settings), settings,
-                differs=lambda: _other_words(payload, *words),
+                found, lambda: _fill(model, _read(found), found, settings), settings,
+                differs=lambda: _other_words(_read(found), *words),
             )[1]
         )  # fmt: skip
     checkpoint = settings.training.init_checkpoint
