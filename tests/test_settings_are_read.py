@@ -71,7 +71,8 @@ def test_every_field_can_be_noted(settings):
     assert settings.read == set(known_keys())
 
 
-def test_every_setting_is_read_by_some_verb(tmp_path):
+def test_every_setting_is_read_by_some_verb(tmp_path, monkeypatch):
+    monkeypatch.setattr("torch._dynamo.config.disable", True)  # asked to compile, torch does not
     read: set[str] = set()
 
     def verb(run, *arguments, **flags):
@@ -124,12 +125,16 @@ def test_every_setting_is_read_by_some_verb(tmp_path):
         "model__decoder_prompt_length": 2,
         "model__streams": ["keypoints", "pose", "face", "hand_left", "hand_right"],
         "training__epochs": 1, "training__generate_every": 1, "data__max_target_length": 8,
+        "training__save_every_steps": 1, "training__compile": True,
     }  # fmt: skip
     backbones = {
         f"model__{part}_backbone": backbone for part in ("face", "hand_left", "hand_right")
     }
     verb(run_train, data__corpus=corpus, data__work_dir=run, **small, **backbones)
-    missing = {"model__decoder_class": "json:loads", "data__tokenizer": "of-nobody"}
+    missing = {
+        "model__decoder_class": "json:loads", "data__tokenizer": "of-nobody",
+        "model__decoder_model": "of-nobody",
+    }  # fmt: skip
     for name, value in missing.items():
         with pytest.raises((UsageError, MissingAsset)):
             verb(run_train, data__corpus=corpus, data__work_dir=tmp_path / name, **{name: value})

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
+from slt_cli.corpus.tables import write_index, write_meta
 from tests.cli.made import SMALL, World, make_videos
 from tests.cli.run_slt import files_in, json_object, slt
 
@@ -277,11 +279,16 @@ def test_a_pretrained_backbone_can_be_trained_with(world: World, tmp_path: Path)
     assert value["outputs"] == ["work_dirs/dino-face"]
     backbone = value["facts"]["backbone"]
     assert (tmp_path / "work_dirs" / "dino-face" / "backbone.pt").is_file()
+    clips = shutil.copytree(world.root / "clips", tmp_path / "clips")
+    write_meta(clips / "meta.csv", {"a": "hola", "b": "chau"})
+    for split in ("train", "val"):
+        write_index(clips / "index" / f"{split}.csv", ["a", "b"])
     plan = json_object(slt(
-        "train", *SMALL, "--data", world.root / "corpus", "--set", "model.streams=face,keypoints",
+        "train", *SMALL, "--data", clips, "--set", "model.streams=face,keypoints",
         "--face-backbone", backbone, "--dry-run", "--json", cwd=tmp_path,
     ))  # fmt: skip
-    assert plan["facts"]["missing"] == []
+    assert plan["facts"].get("missing") == [], plan["error"]
+    assert plan["facts"]["estimate"]["parameters"]["encoder"]["trained"] > 0
 
 
 def test_doctor_checks_every_part() -> None:

@@ -67,7 +67,7 @@ def test_a_language_that_is_held_out_is_in_no_other_split() -> None:
 
 def test_phrases_are_four_or_five_short_words() -> None:
     words, rng = ["ABC", "ABCD", "ABCDEFGH"], np.random.default_rng(0)
-    found = list(spellings(words, 50, 0.0, 0.5, rng))
+    found = list(spellings(words, 50, 0.0, 0.5, (3, 8), rng))
     phrases = [phrase for phrase in found if len(phrase) > 1]
     assert 10 < len(phrases) < 40
     assert {len(phrase) for phrase in phrases} == {4, 5}
