@@ -12,11 +12,13 @@ class SltError(Exception):
     """Base of all errors shown to the user without a traceback.
 
     `message` says what went wrong and why, `where` is the file, key or clip concerned, and `hint`
-    is the next thing to do, ideally a command.
+    is the next thing to do, ideally a command. `of_one_process`: of processes that train together
+    this one alone has it, and must tell it itself.
     """
 
     code: ClassVar[str] = "SLT-E001"
     exit_code: ClassVar[int] = 1
+    of_one_process: bool = False
 
     def __init__(self, message: str, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(message)

@@ -28,10 +28,8 @@ from bigru import train_bigru
 from corpus import write_corpus
 from decode import Bigrams, beam_search
 
-from slt_cli.builders import build_dataset
 from slt_cli.corpus.paths import CorpusPaths
 from slt_cli.corpus.tables import read_gloss_table, read_index
-from slt_cli.data.annotations import read_split
 from slt_cli.data.loader import evaluation_batches
 from slt_cli.data.sample import Batch
 from slt_cli.evaluation.decoding import gloss_text, greedy_ctc
@@ -156,13 +154,9 @@ def bigru(task: Task, seed: int, folder: Path) -> Result:
     kept = folder / f"bigru-{task.corpus.root.name}-{task.split}.npz"
     if not kept.exists():
         run, started = task.run, time.monotonic()
-        train = build_dataset(
-            run.settings, task.corpus, read_split(task.corpus, "train"), run.tokenizer, run.glosses,
-            augment=True,
-        )  # fmt: skip
         model = train_bigru(
-            train, len(run.glosses) + 1, epochs=BIGRU_EPOCHS, seed=seed,
-            report=partial(print, file=sys.stderr),
+            run.dataset("train", augment=True), len(run.glosses) + 1, epochs=BIGRU_EPOCHS,
+            seed=seed, report=partial(print, file=sys.stderr),
         )  # fmt: skip
         scores, minutes = {}, (time.monotonic() - started) / 60
         with torch.no_grad():

@@ -43,18 +43,8 @@ def build_dataset(
 
 
 def build_mixing(settings: Settings) -> StreamMixing | None:
-    """What is exchanged between the clips of a training batch; None when nothing is.
-
-    Raises `UsageError` for a stream that the model does not read.
-    """
+    """What is exchanged between the clips of a training batch; None when nothing is."""
     shares = {part: share for part, share in settings.data.mix_streams.items() if share > 0}
-    unread = [part for part in shares if part not in settings.model.streams]
-    if unread:
-        raise UsageError(
-            f"data.mix_streams names {', '.join(unread)}, which the model does not read",
-            where="data.mix_streams",
-            hint=f"add it to model.streams, now {', '.join(settings.model.streams)}",
-        )
     return StreamMixing(shares, settings.training.seed) if shares else None
 
 

@@ -15,6 +15,7 @@ from slt_cli.errors import UsageError
 
 WHERE = "model.decoder_class"
 METHODS = ("encode", "decode", "forward", "generate", "config_dict")
+"""What every decoder needs; scheduled sampling asks for `shifted` besides."""
 VALUES = ("width", "vocab_size", "bos_id")
 
 
@@ -26,6 +27,11 @@ def build_own_decoder(
     It gets `kwargs` and, of what is `offered`, the arguments that its signature names. It must be
     an `nn.Module` with the methods and values of `TextSeq2SeqDecoder` listed in `METHODS` and
     `VALUES`; that is checked before anything of it is called. Modules of the current folder count.
+
+    Only scheduled sampling asks for one more, `shifted(labels)`: for (B, L) labels the (B, L)
+    tokens that the decoder reads to predict them, which are its start token and all labels but the
+    last, with its padding in place of `IGNORE`. `decode(shifted(labels), memory)` must be what
+    `forward` computes.
 
     Raises `UsageError` when it cannot be imported, is no such class, does not take the arguments,
     or fails to build.

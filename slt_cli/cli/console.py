@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -141,7 +142,7 @@ def one_line(text: str) -> str:
 @contextmanager
 def reporting(quiet: bool) -> Iterator[Any]:
     """Yield the `Report` that fits stderr: live, plain or silent."""
-    if quiet:
+    if quiet or not speaks_for_all():
         yield lambda event, **facts: None
         return
     reporter = RichReporter() if _is_terminal() else PlainReporter()
@@ -151,9 +152,12 @@ def reporting(quiet: bool) -> Iterator[Any]:
         reporter.close()
 
 
-def _is_terminal() -> bool:
-    import os
+def speaks_for_all() -> bool:
+    """Whether this is the first, or the only one, of the processes that `torchrun` started here."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
+
+def _is_terminal() -> bool:
     return sys.stderr.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
 
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 import typer
 
-from slt_cli.cli.console import printable, show_error
+from slt_cli.cli.console import printable, show_error, speaks_for_all
 from slt_cli.cli.flags import Outcome
 from slt_cli.cli.streams import StdoutError, keep_log, own_streams
 from slt_cli.errors import Interrupted, OutOfResources, SltError, UsageError
@@ -70,7 +70,7 @@ def run(argv: list[str], noise: int | None = None) -> int:
         return _fail(Interrupted("stopped", signal_number=signal.SIGINT), argv, as_json)
     except MemoryError:
         hint = "use fewer workers, smaller batches or shorter clips"
-        return _fail(OutOfResources("out of memory", hint=hint), argv, as_json)
+        return _fail(OutOfResources("out of memory", hint=hint), argv, as_json, own=True)
     except StdoutError:
         raise
     except SystemExit as leaving:  # of completion, or of Click for any broken pipe
@@ -79,7 +79,9 @@ def run(argv: list[str], noise: int | None = None) -> int:
         raise
     except Exception as error:
         known = _known(error)
-        return _fail(known, argv, as_json) if known else _bug(error, argv, as_json, noise)
+        if known:
+            return _fail(known, argv, as_json, own=True)
+        return _bug(error, argv, as_json, noise)
     return _finish(returned, text)
 
 
@@ -117,8 +119,10 @@ def _finish(returned: Any, text: str) -> int:
     return returned.result.exit_code
 
 
-def _fail(error: SltError, argv: list[str], as_json: bool) -> int:
-    show_error(error.message, error.where, error.hint, error.code)
+def _fail(error: SltError, argv: list[str], as_json: bool, *, own: bool = False) -> int:
+    """Tell the error and return its code; `own`: as if it were `of_one_process`."""
+    if own or error.of_one_process or speaks_for_all():
+        show_error(error.message, error.where, error.hint, error.code)
     if as_json:
         print(_json(_failed(error, argv)))
     return error.exit_code
@@ -165,7 +169,7 @@ def _bug(error: Exception, argv: list[str], as_json: bool, noise: int | None) ->
     first_line = next(iter(str(error).splitlines()), "")
     hint = "run again with --debug" + (f", or read {log}" if log else "")
     summary = f"unexpected {type(error).__name__}: {first_line}"
-    return _fail(SltError(summary, hint=hint), argv, as_json)
+    return _fail(SltError(summary, hint=hint), argv, as_json, own=True)
 
 
 def _json(result: Result) -> str:

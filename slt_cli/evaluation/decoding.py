@@ -10,6 +10,7 @@ import torch
 
 from slt_cli.data.sample import Batch
 from slt_cli.data.tokenizer import TextTokenizer
+from slt_cli.models.mska.encoder import MSKAOutput
 from slt_cli.models.translator import SltModel, gloss_scores
 
 
@@ -75,17 +76,54 @@ def translate_batch(
     tokens = model.decoder.generate(encoding.features, encoding.valid, **search).tolist()
     recognised = [""] * len(tokens)
     if encoding.glosses is not None:
-        best = gloss_scores(encoding.glosses).argmax(-1).tolist()
-        lengths = encoding.glosses.valid.sum(1).tolist()
-        recognised = [
-            gloss_text(greedy_ctc(path[:n]), glosses) for path, n in zip(best, lengths, strict=True)
-        ]
+        recognised = _best_paths(encoding.glosses, glosses)
     return [
         Hypothesis(video_id, tokenizer.decode(ids[1:]), text, recognition, reference)
         for video_id, ids, text, recognition, reference in zip(
             batch.video_ids, tokens, batch.texts, recognised, batch.gloss_texts, strict=True
         )
     ]  # fmt: skip
+
+
+@torch.no_grad()
+def recognise_batches(
+    model: SltModel,
+    batches: Iterable[Batch],
+    glosses: Sequence[str],
+    *,
+    device: torch.device,
+    report: Callable[..., None],
+    total: int | None = None,
+) -> list[Hypothesis]:
+    """Glosses of every clip, without running the text decoder; the model has gloss heads."""
+    model.eval()
+    hypotheses: list[Hypothesis] = []
+    for batch in batches:
+        hypotheses += recognise_batch(model, batch.to(device), glosses)
+        report("recognise", done=len(hypotheses), total=total)
+    return hypotheses
+
+
+@torch.no_grad()
+def recognise_batch(model: SltModel, batch: Batch, glosses: Sequence[str]) -> list[Hypothesis]:
+    """Glosses of one batch; texts stay empty."""
+    seen = model.encode(batch.streams, batch.valid, batch.frame_valid).glosses
+    assert seen is not None  # a model for glosses has gloss heads
+    return [
+        Hypothesis(video_id, "", "", recognition, reference)
+        for video_id, recognition, reference in zip(
+            batch.video_ids, _best_paths(seen, glosses), batch.gloss_texts, strict=True
+        )
+    ]
+
+
+def _best_paths(seen: MSKAOutput, glosses: Sequence[str]) -> list[str]:
+    """Glosses of each clip by greedy CTC."""
+    best = gloss_scores(seen).argmax(-1).tolist()
+    lengths = seen.valid.sum(1).tolist()
+    return [
+        gloss_text(greedy_ctc(path[:n]), glosses) for path, n in zip(best, lengths, strict=True)
+    ]
 
 
 def gloss_text(ids: Sequence[int], glosses: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from slt_cli.pipelines.restore import RestoredRun
 
 EXPORTS = Path("exports")
+TASKS = ("sign2text",)  # a bundle makes texts of signing, and is checked on them
 TEXT_CLIPS = 40  # clips of the text check
 CLIPS_PER_BATCH = 8
 
@@ -31,12 +32,12 @@ CLIPS_PER_BATCH = 8
 def plan_export(run: Path | None, loaded: Loaded) -> Result:
     """What `run_export` would do and what it lacks."""
     from slt_cli.export.bundle import refuse_existing
-    from slt_cli.training.run_folder import find_checkpoint
+    from slt_cli.pipelines.restore import checked_run
 
     settings = loaded.settings.export
     plan = Plan("export")
     try:
-        checkpoint = find_checkpoint(run)
+        checkpoint, *_ = checked_run(run, TASKS)
         output = settings.output or _default_output(checkpoint)
         plan.steps += [
             f"load {checkpoint}",
@@ -53,8 +54,8 @@ def run_export(run: Path | None, settings: Settings, report: Report) -> Result:
     """Export the checkpoint meant by RUN and check it against its model.
 
     The text check reads the validation split of the run's own corpus, or of `data.corpus` when that
-    is given. Raises `UsageError` when the bundle exists and `VerificationError` when it does not
-    match the model; no bundle is left then.
+    is given. Raises `UsageError` when the bundle exists or the run does not make texts of signing,
+    and `VerificationError` when the bundle does not match the model; no bundle is left then.
     """
     from slt_cli.export.bundle import new_bundle
     from slt_cli.training.run_folder import find_checkpoint
@@ -65,7 +66,7 @@ def run_export(run: Path | None, settings: Settings, report: Report) -> Result:
     with new_bundle(output, overwrite=settings.export.overwrite) as stage:
         from slt_cli.pipelines.restore import restore_run  # torch takes seconds
 
-        restored = restore_run(checkpoint, device="cpu")
+        restored = restore_run(checkpoint, device="cpu", tasks=TASKS)
         clips, notes = _validation_clips(restored, settings)
         spec = _preprocess(restored)
         parts = _Parts(restored, spec, clips)

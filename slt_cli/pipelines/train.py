@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slt_cli.errors import Diverged, Interrupted, SltError
+from slt_cli.errors import Diverged, Interrupted, SltError, UsageError
 from slt_cli.pipelines.result import Report, Result, silent
 from slt_cli.pipelines.training.clips import Clips, read_clips
 from slt_cli.pipelines.training.recipe import check_recipe, loop_config
@@ -92,7 +92,7 @@ def _train(
         tell("warning", text=text)
     run = prepare(start.settings, clips, start.payload, device, tell)
     if not world().is_main:
-        with stop_request() as should_stop:
+        with stop_request(tells=False) as should_stop:
             return _fit(run, folder, start, report, should_stop)
     with folder_lock(folder.path, "the run"), stop_request() as should_stop:
         config = run.config(loaded)
@@ -111,17 +111,20 @@ def _train(
 def _fit(run: Run, folder: RunFolder, start: Start, report: Report, should_stop: Any) -> Result:
     """Train and record how it ended."""
     from slt_cli.pipelines.training.fitting import fit_run
-    from slt_cli.training.distributed import world
+    from slt_cli.training.distributed import end_together, lost_processes, world
 
     main, started = world().is_main, time.monotonic()
     try:
-        fit_run(run, folder, start.payload, report, should_stop)
-    except (Interrupted, Diverged) as error:
+        with lost_processes():
+            fit_run(run, folder, start.payload, report, should_stop)
+    except (Interrupted, Diverged) as error:  # in all processes
         if main:
             folder.finish("interrupted" if isinstance(error, Interrupted) else "diverged")
+        end_together()
         error.hint = error.hint or f"slt train --work-dir {folder.path} --resume"
         raise
-    except SltError:
+    except SltError as error:
+        error.of_one_process = not isinstance(error, UsageError)
         if main:
             with suppress(SltError, OSError):  # the disk may be full
                 folder.finish("failed")

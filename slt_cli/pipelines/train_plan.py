@@ -73,6 +73,8 @@ def _missing_start(settings: Settings) -> list[str]:
 
 def _read(settings: Settings) -> list[str]:
     """The streams, and the folders that were given although nothing reads them."""
+    if settings.training.task == "gloss2text":
+        return ["read glosses"]
     streams = settings.model.streams
     given = [name for name in FOLDERS if getattr(settings.data, FOLDERS[name])]
     idle = [f"data.{FOLDERS[name]}" for name in given if name not in streams]

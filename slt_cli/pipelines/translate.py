@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -24,17 +24,21 @@ if TYPE_CHECKING:
 
 Arrays = dict[str, npt.NDArray[Any]]
 
+READ_SIGNING = ("sign2text", "sign2gloss")
+"""Tasks whose runs can be given a video."""
+
 
 @dataclass(frozen=True)
 class Translator:
     """A model ready to translate one clip: what it reads, and how it says it.
 
     `say(streams, valid, frame_valid)` takes arrays with a batch axis of one and returns the text
-    and the glosses.
+    and the glosses. `prints` is the one that it was trained for: a run of sign2gloss has no text.
     """
 
     inputs: ModelInputs
     say: Callable[[Arrays, Arrays, npt.NDArray[np.bool_]], tuple[str, str]]
+    prints: Literal["text", "glosses"] = "text"
 
 
 def plan_translate(videos: Sequence[Path], loaded: Loaded) -> Result:
@@ -42,7 +46,12 @@ def plan_translate(videos: Sequence[Path], loaded: Loaded) -> Result:
     plan = Plan("translate")
     plan.missing += [f"{path} (no such file)" for path in videos if not path.exists()]
     try:
-        plan.steps.append(f"load {find_model(loaded.settings.translate.model)}")
+        model = find_model(loaded.settings.translate.model)
+        if model.is_file():
+            from slt_cli.pipelines.restore import checked_run
+
+            checked_run(model, READ_SIGNING)
+        plan.steps.append(f"load {model}")
     except SltError as error:
         plan.missing.append(f"{error.message} ({error.where}); next: {error.hint}")
     plan.steps += [f"translate {path}" for path in videos]
@@ -52,7 +61,7 @@ def plan_translate(videos: Sequence[Path], loaded: Loaded) -> Result:
 def run_translate(videos: Sequence[Path], settings: Settings, report: Report) -> Result:
     """Translate each video; a bad one is reported and the others go on (exit 4, or 3 if all are).
 
-    Raises `UsageError` or `InputError` when there is no usable model.
+    Raises `UsageError` or `InputError` when there is no usable model, or it reads no signing.
     """
     translator = load_translator(find_model(settings.translate.model), settings)
     done: list[dict[str, Any]] = []
@@ -65,7 +74,9 @@ def run_translate(videos: Sequence[Path], settings: Settings, report: Report) ->
         report("translate", done=number, total=len(videos), video=video.name)
     code = 0 if not errors else 4 if done else max(error.exit_code for error in errors)
     as_json = settings.translate.format == "json"
-    lines = [json.dumps(row, ensure_ascii=False) if as_json else row["text"] for row in done]
+    lines = [
+        json.dumps(row, ensure_ascii=False) if as_json else row[translator.prints] for row in done
+    ]
     status = "ok" if not errors else "partial" if done else "failed"
     return Result(
         "translate", status, code, "\n".join(lines),
@@ -106,10 +117,11 @@ def _from_run(path: Path, settings: Settings) -> Translator:
 
     from slt_cli.builders import model_inputs
     from slt_cli.data.sample import Batch
-    from slt_cli.evaluation.decoding import translate_batch
+    from slt_cli.evaluation.decoding import recognise_batch, translate_batch
     from slt_cli.pipelines.restore import restore_run
 
-    run, search = restore_run(path), settings.eval
+    run, search = restore_run(path, tasks=READ_SIGNING), settings.eval
+    glosses_alone = run.task == "sign2gloss"
 
     def say(streams: Arrays, valid: Arrays, frame_valid: npt.NDArray[np.bool_]) -> tuple[str, str]:
         nothing = torch.zeros(1, 1, dtype=torch.long)
@@ -118,14 +130,16 @@ def _from_run(path: Path, settings: Settings) -> Translator:
             {name: torch.from_numpy(array) for name, array in valid.items()},
             torch.from_numpy(frame_valid), labels=nothing, glosses=nothing,
             gloss_lengths=nothing[0], texts=[""], gloss_texts=[""],
-        )  # fmt: skip
+        ).to(run.device)  # fmt: skip
+        if glosses_alone:
+            return "", recognise_batch(run.model, batch, run.glosses)[0].gloss_prediction
         said = translate_batch(
-            run.model, batch.to(run.device), run.tokenizer, run.glosses, beams=search.beams,
+            run.model, batch, run.tokenizer, run.glosses, beams=search.beams,
             length_penalty=search.length_penalty, max_length=run.max_length,
         )[0]  # fmt: skip
         return said.prediction, said.gloss_prediction
 
-    return Translator(model_inputs(run.settings), say)
+    return Translator(model_inputs(run.settings), say, "glosses" if glosses_alone else "text")
 
 
 def _translate(video: Path, translator: Translator, settings: Settings) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -26,8 +26,8 @@ PATIENCE = timedelta(minutes=10)
 """How long a process waits for the others within an update."""
 
 VALIDATION_PATIENCE = timedelta(hours=12)
-"""How long it waits between updates, where the first process validates and saves. A process that
-ends is noticed at once all the same, because its connections close."""
+"""How long it waits while the first process does something alone, such as a validation. A process
+that ends is noticed at once all the same, because its connections close."""
 
 _BUCKET = 2**24  # gradient values that are summed at once
 
@@ -85,17 +85,20 @@ def stop_processes() -> None:
         dist.destroy_process_group()
 
 
-def sum_over_processes(values: Sequence[float]) -> list[float]:
-    """Sums in double precision over all processes, the same bits in each."""
+def sum_over_processes(values: Sequence[float], *, patient: bool = False) -> list[float]:
+    """Sums in double precision over all processes, the same bits in each.
+
+    `patient`: after something that the first process does alone, however long it takes.
+    """
     if world().size == 1:
         return [float(value) for value in values]
     sums = torch.tensor(values, dtype=torch.float64)
-    dist.all_reduce(sums, group=_Waiting.group)
+    dist.all_reduce(sums, group=_Waiting.group if patient else None)
     return sums.tolist()
 
 
 def same_everywhere(value: int) -> int:
-    """The first process's `value`, in all of them."""
+    """The first process's `value`, in all of them; they wait for it however long it takes."""
     if world().size == 1:
         return value
     first = torch.tensor(value, dtype=torch.int64)
@@ -103,10 +106,28 @@ def same_everywhere(value: int) -> int:
     return int(first)
 
 
+def largest(value: int) -> int:
+    """The largest `value` of any process, in all of them; they wait as in `same_everywhere`."""
+    if world().size == 1:
+        return value
+    most = torch.tensor(value, dtype=torch.int64)
+    dist.all_reduce(most, dist.ReduceOp.MAX, group=_Waiting.group)
+    return int(most)
+
+
+def end_together() -> None:
+    """Wait for the others before an end that they reach, too.
+
+    `torchrun` ends all processes once one has ended with an error, whatever they still write.
+    """
+    with suppress(RuntimeError):  # one that is not there any more is not waited for
+        largest(0)
+
+
 def require_same(value: str, what: str) -> None:
     """Raise `UsageError` in every process unless `value` is the same text in all."""
     digest = int.from_bytes(hashlib.sha256(value.encode()).digest()[:6], "big")
-    if sum_over_processes([same_everywhere(digest) != digest])[0]:
+    if largest(same_everywhere(digest) != digest):
         raise UsageError(
             f"the processes do not have the same {what}", where="torchrun",
             hint="start every machine with the same command, settings and data",
@@ -147,11 +168,13 @@ def lost_processes() -> Iterator[None]:
         if not (isinstance(error, dist.DistError) or "gloo" in str(error).lower()):
             raise
         rank, size = os.environ.get("RANK"), os.environ.get("WORLD_SIZE")
-        raise SltError(
+        lost = SltError(
             f"process {rank} of {size} stopped, because another one failed or does not answer",
             where=str(error).splitlines()[0],
             hint="see the message of the other one; --resume continues from the last checkpoint",
-        ) from error
+        )
+        lost.of_one_process = True
+        raise lost from error
 
 
 class _Waiting:
@@ -167,10 +190,11 @@ def _take_gpu(device: torch.device) -> None:
             hint="--device cuda; CUDA_VISIBLE_DEVICES chooses the GPUs",
         )  # fmt: skip
     local, count = int(os.environ.get("LOCAL_RANK", os.environ["RANK"])), torch.cuda.device_count()
-    if local >= count:
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", local + 1))
+    if processes > count:
         raise MissingAsset(
-            f"process {local} of this machine has no GPU: there are {count}",
-            hint=f"torchrun --nproc_per_node {count}",
+            f"{processes} processes on this machine, but only {count} GPUs",
+            hint=f"torchrun --nproc_per_node {max(1, count)}",
         )
     torch.cuda.set_device(local)
 

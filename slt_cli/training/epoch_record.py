@@ -22,15 +22,18 @@ def epoch_record(
     means: dict[str, float],
     losses: dict[str, float],
     scores: dict[str, float | None],
+    names: Sequence[str],
 ) -> dict[str, Any]:
-    """One line of `metrics.jsonl`: the same keys in every epoch, None for what is not defined.
+    """One line of `metrics.jsonl`: the same keys in every epoch of a run.
 
     `means` are those of the training epoch as `fit` gives them, `losses` the terms of the
-    validation split, `scores` those of its translations, empty in epochs without.
+    validation split, `scores` those of its translations, empty in epochs without; `names` are the
+    scores that the run has. A key is left out where it can have no value in the run, as perplexity
+    without text; None stands for a value that this epoch has not.
     """
     record = {
         "epoch": progress.epoch + 1, "step": progress.step, **_training(progress, means),
-        **_validation(losses), **{name: scores.get(name) for name in SCORES},
+        **_validation(losses), **{name: scores.get(name) for name in names},
     }  # fmt: skip
     return {name: _finite(value) for name, value in record.items()}
 
@@ -84,7 +87,7 @@ def _training(progress: Progress, means: dict[str, float]) -> dict[str, float | 
     seconds = max(progress.elapsed_s, 1e-9)
     return {
         **terms,
-        "perplexity": _perplexity(means),
+        **_perplexity("perplexity", means),
         "teacher_forcing": means.get("teacher_forcing", 1.0),
         "train_s": round(progress.elapsed_s, 3),
         "seconds_per_iteration": means.get("seconds_per_iteration"),
@@ -97,12 +100,14 @@ def _training(progress: Progress, means: dict[str, float]) -> dict[str, float | 
 
 def _validation(losses: dict[str, float]) -> dict[str, float | None]:
     terms = {f"val_loss_{term}": losses.get(term, 0.0) for term in TERMS}
-    return {"val_loss": losses["loss"], **terms, "val_perplexity": _perplexity(losses)}
+    return {"val_loss": losses["loss"], **terms, **_perplexity("val_perplexity", losses)}
 
 
-def _perplexity(losses: dict[str, float]) -> float | None:
-    """Of the target tokens; None where no text is trained."""
-    return math.exp(min(losses["token"], _LARGEST_EXPONENT)) if "token" in losses else None
+def _perplexity(name: str, losses: dict[str, float]) -> dict[str, float | None]:
+    """Of the target tokens; nothing where no text is trained."""
+    if "token" not in losses:
+        return {}
+    return {name: math.exp(min(losses["token"], _LARGEST_EXPONENT))}
 
 
 def _finite(value: Any) -> Any:

@@ -16,7 +16,7 @@ from slt_cli.models.translator import SltModel
 from slt_cli.training.config import LoopConfig
 from slt_cli.training.distributed import (
     average_gradients,
-    same_everywhere,
+    largest,
     sum_over_processes,
     world,
 )
@@ -28,6 +28,7 @@ from slt_cli.training.guards import (
     peak_memory_mib,
     refuse_untrained,
 )
+from slt_cli.training.memory import give_back_memory
 from slt_cli.training.objective import compute_losses, has_targets
 from slt_cli.training.optim import set_rates
 from slt_cli.training.precision import LEAST_SCALE
@@ -89,14 +90,14 @@ def fit(
     while not is_finished(progress, config):
         model.train()
         for due in loop.updates(report, keep_batch):
-            stop = same_everywhere(should_stop() or 0)
+            stop = largest(should_stop() or 0)
             if stop or due:
                 save(progress, best=False, keep=due)
             if stop:
                 raise Interrupted("training stopped and saved", signal_number=stop)
         best = loop.close_epoch(end_of_epoch)
         save(progress, best=best, keep=False)
-        stop = same_everywhere(should_stop() or 0)
+        stop = largest(should_stop() or 0)
         if stop and not is_finished(progress, config):
             raise Interrupted("training stopped and saved", signal_number=stop)
 
@@ -261,7 +262,8 @@ class _Loop:
                 hint="slt validate tells which texts and glosses are missing",
             )
         score = end_of_epoch(progress, self._means()) if world().is_main else 0.0
-        score = sum_over_processes([math.inf if math.isnan(score) else score])[0]
+        score = math.inf if math.isnan(score) else score
+        score = sum_over_processes([score], patient=True)[0]
         best = score < (math.inf if progress.best is None else progress.best)
         if best:
             progress.best, progress.stale = score, 0
@@ -269,6 +271,7 @@ class _Loop:
             progress.stale += 1
         progress.epoch, progress.batch, progress.sums = progress.epoch + 1, 0, {}
         progress.elapsed_s = progress.wait_s = 0.0
+        give_back_memory()
         return best
 
 

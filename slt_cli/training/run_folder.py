@@ -120,7 +120,7 @@ class RunFolder:
         if not there:
             raise UsageError(
                 "nothing to resume: there is no checkpoint", where=str(self.path),
-                hint="leave --resume out",
+                hint="name the run with --work-dir, or leave --resume out",
             )  # fmt: skip
         refused: list[str] = [] if self.last in there else [f"{self.last.name}: not there"]
         last = _first_readable([p for p in there if p == self.last], refused)

@@ -6,17 +6,21 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class StopRequest:
-    """Remembers which signal asked for a stop; loops poll it between steps."""
+    """Remembers which signal asked for a stop; loops poll it between steps.
 
-    def __init__(self) -> None:
+    `tells`: the first signal is answered on stderr.
+    """
+
+    def __init__(self, *, tells: bool = True) -> None:
         self.signal_number: int | None = None
+        self._tells = tells
 
     def __call__(self) -> int | None:
         """Number of the signal received, or None."""
@@ -26,13 +30,16 @@ class StopRequest:
         if self.signal_number is not None:
             os._exit(128 + number)
         self.signal_number = number
-        print("stopping cleanly; again to stop at once", file=sys.stderr)
+        if self._tells:
+            # Past the buffer of the stream, which the signal may have found in use.
+            with suppress(OSError, ValueError, AttributeError):  # closed, or never there
+                os.write(sys.stderr.fileno(), b"stopping cleanly; again to stop at once\n")
 
 
 @contextmanager
-def stop_request() -> Iterator[StopRequest]:
-    """Install the handlers for the duration of the body."""
-    request = StopRequest()
+def stop_request(*, tells: bool = True) -> Iterator[StopRequest]:
+    """Install the handlers for the duration of the body; `tells` as in `StopRequest`."""
+    request = StopRequest(tells=tells)
     previous = {number: signal.signal(number, request._receive) for number in SIGNALS}
     try:
         yield request

@@ -15,9 +15,9 @@ from slt_cli.data.dataset import ClipDataset
 from slt_cli.data.loader import evaluation_batches
 from slt_cli.data.tokenizer import TextTokenizer
 from slt_cli.errors import InputError, UsageError
-from slt_cli.evaluation.decoding import Hypothesis, gloss_text, greedy_ctc, translate_batches
+from slt_cli.evaluation.decoding import Hypothesis, recognise_batches, translate_batches
 from slt_cli.losses.translation import IGNORE
-from slt_cli.models.translator import SltModel, gloss_scores
+from slt_cli.models.translator import SltModel
 from slt_cli.training.config import LoopConfig
 from slt_cli.training.epoch_record import (
     SCORES,
@@ -87,10 +87,10 @@ class Validator:
         loss = losses["loss"] if self.metric == "loss" else math.inf
         due = epoch % self.generate_every == 0 or self._is_last(progress, loss)
         scores = self.scores(epoch) if due else {}
-        record = epoch_record(progress, means, losses, scores)
+        record = epoch_record(progress, means, losses, scores, self._defined_scores())
         record["val_s"] = round(time.monotonic() - started, 3)
         self.folder.log_epoch(record)
-        self.report("epoch", **{name: record[name] for name in _SHOWN})
+        self.report("epoch", **{name: record[name] for name in _SHOWN if name in record})
         value = to_minimise(record, self.metric)
         self._next_plots = 0.0 if self._is_last(progress, value) else self._next_plots
         for name in tuple(self._trackers):
@@ -120,7 +120,12 @@ class Validator:
         self.folder.write_samples(epoch, [h.as_row() for h in samples])
         self.report("samples", rows=[self._shown(h) for h in samples[-NUM_SHOWN:]])
         found = {**text_scores(hypotheses), "gloss_wer": gloss_error_rate(hypotheses)}
-        return {name: found[name] for name in _SCORES_OF_TASK[self.config.task]}
+        return {name: found[name] for name in self._defined_scores()}
+
+    def _defined_scores(self) -> list[str]:
+        """The scores that mean something for the task and its data."""
+        named = _SCORES_OF_TASK[self.config.task]
+        return [name for name in named if name != "gloss_wer" or self.glosses]
 
     def _translate(self) -> list[Hypothesis]:
         return translate_batches(
@@ -129,24 +134,12 @@ class Validator:
             max_length=self.max_length, report=self.report, total=len(self.dataset),
         )  # fmt: skip
 
-    @torch.no_grad()
     def _recognise(self) -> list[Hypothesis]:
         """Glosses alone: the text decoder of the model is not trained."""
-        self.model.eval()
-        found: list[Hypothesis] = []
-        for batch in evaluation_batches(self.dataset, self.batch_size):
-            on_device = batch.to(self.device)
-            seen = self.model.encode(
-                on_device.streams, on_device.valid, on_device.frame_valid
-            ).glosses
-            assert seen is not None  # a model for glosses has a gloss head
-            best, lengths = gloss_scores(seen).argmax(-1).tolist(), seen.valid.sum(1).tolist()
-            for i, video_id in enumerate(batch.video_ids):
-                said = gloss_text(greedy_ctc(best[i][: lengths[i]]), self.glosses)
-                true = batch.glosses[i, : int(batch.gloss_lengths[i])].tolist()
-                found.append(Hypothesis(video_id, "", "", said, gloss_text(true, self.glosses)))
-            self.report("recognise", done=len(found), total=len(self.dataset))
-        return found
+        return recognise_batches(
+            self.model, evaluation_batches(self.dataset, self.batch_size), self.glosses,
+            device=self.device, report=self.report, total=len(self.dataset),
+        )  # fmt: skip
 
     def _is_last(self, progress: Progress, value: float) -> bool:
         """Whether no epoch follows one with this value to minimise."""

@@ -102,10 +102,3 @@ def test_streams_are_mixed_as_asked_for() -> None:
     )  # fmt: skip
     assert build_mixing(settings) == StreamMixing({"face": 0.5, "pose": 1.0}, seed=5)
     assert build_mixing(Settings()) is None
-
-
-def test_a_stream_that_is_not_read_cannot_be_mixed() -> None:
-    settings = Settings.model_validate({"data": {"mix_streams": {"face": 0.5}}})
-    with pytest.raises(UsageError, match="face, which the model does not read") as caught:
-        build_mixing(settings)
-    assert "model.streams" in str(caught.value.hint)

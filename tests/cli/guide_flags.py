@@ -1,4 +1,4 @@
-"""Every flag that the guides name where they speak of training; `*` stands for several."""
+"""Every flag that the guides name; `*` stands for several."""
 
 from __future__ import annotations
 
@@ -106,4 +106,28 @@ FLAGS = [
     "--val-index",
     "--weight-decay",
     "--work-dir",
+]
+
+PRETRAIN_FLAGS = [
+    "--algorithm",
+    "--batch-size",
+    "--config",
+    "--dataset-persistent-workers",
+    "--distributed",
+    "--epochs",
+    "--experiment-notes",
+    "--experiment-tag",
+    "--export-backbone",
+    "--export-checkpoint",
+    "--image-size",
+    "--koleo-epsilon",
+    "--koleo-weight",
+    "--learning-rate",
+    "--output-dir",
+    "--output-path",
+    "--patch-size",
+    "--resume",
+    "--train-dir",
+    "--vit-depth",
+    "--vit-embed-dim",
 ]

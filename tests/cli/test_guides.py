@@ -23,7 +23,7 @@ from slt_cli.pipelines import train_cost
 from slt_cli.pipelines.train_cost import Estimate
 from slt_cli.settings.load import Loaded, load_settings
 from tests.cli.guide_commands import COMMANDS, YAML
-from tests.cli.guide_flags import FLAGS
+from tests.cli.guide_flags import FLAGS, PRETRAIN_FLAGS
 from tests.corpora import write_corpus
 from tests.data.sentences import train_sentencepiece
 from tests.settings.test_fields import click_command
@@ -261,10 +261,11 @@ def test_the_minimal_file_says_the_same_in_other_formats(tmp_path: Path, suffix:
 # ---- the table of flags --------------------------------------------------------------------------
 
 
-def table() -> dict[str, str]:
-    """Flag of the scripts -> what the page says about it."""
+def table(script: str) -> dict[str, str]:
+    """Flag of a script -> what the page says about it."""
     found: dict[str, str] = {}
-    for line in MIGRATING.read_text("utf-8").splitlines():
+    _, _, page = MIGRATING.read_text("utf-8").partition(f"### Every flag of `{script}")
+    for line in page.partition("\n#")[0].splitlines():
         cells = [cell.strip() for cell in line.strip("| ").split(" | ")]
         if line.startswith("|") and len(cells) == 2:
             for flag in re.findall(r"`(--[\w*-]+)", cells[0]):
@@ -272,23 +273,34 @@ def table() -> dict[str, str]:
     return found
 
 
-def train_options() -> set[str]:
+def options(command: str) -> set[str]:
     return {
         name
-        for parameter in click_command("train").params
+        for parameter in click_command(command).params
         for name in (*parameter.opts, *parameter.secondary_opts)
     }
 
 
+def named(said: str) -> list[str]:
+    return re.findall(r"`(--[a-z][\w-]*)", said)
+
+
 @pytest.mark.parametrize("flag", FLAGS)
-def test_every_flag_of_the_guides_is_in_the_table(flag: str) -> None:
-    said = table()[flag]
-    named = re.findall(r"`(--[a-z][\w-]*)", said)
-    assert set(named) <= train_options(), flag
+def test_every_flag_of_the_training_guides_is_in_the_table(flag: str) -> None:
+    said = table("train_slt_multistream_v9.py")[flag]
+    assert set(named(said)) <= options("train"), flag
     if "the same" in said:
-        assert flag in train_options()
+        assert flag in options("train")
     else:
-        assert named or "TensorBoard" in said, flag
+        assert named(said) or "TensorBoard" in said, flag
+
+
+@pytest.mark.parametrize("flag", PRETRAIN_FLAGS)
+def test_every_flag_of_the_pretraining_guides_is_in_the_table(flag: str) -> None:
+    said = table("pretrain_dino_face.py")[flag]
+    assert set(named(said)) <= options("pretrain"), flag
+    assert ("the same" in said) == (flag in options("pretrain"))
+    assert "the same" in said or "not there" in said or named(said), flag
 
 
 def test_the_list_of_flags_is_that_of_the_guides_commands() -> None:

@@ -4,8 +4,11 @@ import errno
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +21,7 @@ from slt_cli.data.mixing import StreamMixing
 from slt_cli.data.sample import Batch, ClipSample
 from slt_cli.errors import InputError, OutOfResources
 
+ROOT = Path(__file__).parents[2]
 LENGTHS = [5, 9, 3, 7, 8, 2, 6]
 
 
@@ -143,6 +147,19 @@ def test_a_worker_killed_while_the_model_computes_is_told_too() -> None:
     loader = train_loader(num_workers=1)
     with pytest.raises(OutOfResources, match="was killed"):
         compute()
+
+
+def test_an_epoch_given_up_by_an_error_leaves_no_process_and_does_not_hold_up_the_end() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.data.abandoned"], capture_output=True, text=True, cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)}, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    *workers, told_at = done.stdout.split()
+    assert len(workers) == 2
+    assert not any(Path("/proc", worker).exists() for worker in workers)
+    assert time.time() - float(told_at) < 60  # without `close` it never ends
+    assert done.stderr == ""
 
 
 def test_too_many_open_files_are_told_with_the_limit_to_raise() -> None:

@@ -13,6 +13,7 @@ from slt_cli.pipelines.train import check_recipe, loop_config, run_train
 from slt_cli.pipelines.training.clips import read_clips
 from slt_cli.pipelines.training.recipe import learning_rates
 from slt_cli.settings.load import Loaded, load_settings
+from slt_cli.settings.root import Settings
 from slt_cli.storage.checkpoint import load_checkpoint
 from slt_cli.training import loop
 from tests.corpora import write_corpus
@@ -73,6 +74,13 @@ def test_standard_teacher_forcing_ignores_the_ratio() -> None:
 def test_a_least_rate_above_the_peak_is_refused() -> None:
     with pytest.raises(UsageError, match=r"min_lr \(0.1\) is above lr \(0.01\)"):
         check_recipe(load_settings(flags={"optim.lr": 0.01, "optim.min_lr": 0.1}).settings)
+
+
+def test_a_stream_that_is_not_read_cannot_be_mixed() -> None:
+    settings = Settings.model_validate({"data": {"mix_streams": {"face": 0.5}}})
+    with pytest.raises(UsageError, match="face, which the model does not read") as caught:
+        check_recipe(settings)
+    assert "model.streams" in str(caught.value.hint)
 
 
 def test_a_subset_depends_on_the_seed_alone_and_keeps_the_order(corpus: Path) -> None:
@@ -162,6 +170,17 @@ def test_a_task_that_cannot_learn_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_recognition_takes_nothing_of_a_run_that_reads_glosses(
+    corpus: Path, gloss2text: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="only the text decoder could be taken"):
+        train(
+            corpus, tmp_path / "run", training__task="sign2gloss",
+            training__best_metric="gloss_wer",
+            training__init_checkpoint=gloss2text / "best.pt",
+        )  # fmt: skip
+
+
 @pytest.mark.parametrize("task", ["sign2gloss", "gloss2text"])
 def test_tasks_with_glosses_need_some(tmp_path: Path, task: str) -> None:
     corpus = write_corpus(tmp_path / "corpus")
@@ -194,7 +213,7 @@ def test_a_loss_that_is_not_finite_leaves_the_batch_and_the_last_good_weights(
 def test_everything_at_once(corpus: Path, tmp_path: Path) -> None:
     """bf16, checkpointing, scheduled sampling, accumulation, frames as budget, early stopping."""
     run = tmp_path / "run"
-    train(
+    told = train(
         corpus, run, training__epochs=4, training__precision="bf16",
         training__gradient_checkpointing=True, training__teacher_forcing_mode="scheduled",
         training__teacher_forcing_ratio=0.9, training__teacher_forcing_decay=0.5,
@@ -205,3 +224,6 @@ def test_everything_at_once(corpus: Path, tmp_path: Path) -> None:
     ratios = [record["teacher_forcing"] for record in metrics(run)]
     assert ratios == pytest.approx([0.9, 0.45, 0.3, 0.3][: len(ratios)])
     assert all(math.isfinite(record["loss"]) for record in metrics(run))
+    assert [facts for event, facts in told if event == "warning"] == []
+    assert "decoder" in (run / "card.md").read_text("utf-8")  # of the parameters, part by part
+    assert (run / "report.html").is_file()

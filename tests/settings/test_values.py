@@ -4,7 +4,7 @@ import math
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from slt_cli.settings.load import SettingsError, flat_values, load_settings, nearest_key
@@ -172,16 +172,39 @@ def test_every_default_can_be_written_and_means_itself(key):
     assert flat_values(settings) == defaults
 
 
+# Key -> the keys that may follow from it.
+FOLLOWERS = {
+    "data.face_dir": {"model.streams"},
+    "data.hand_left_dir": {"model.streams"},
+    "data.hand_right_dir": {"model.streams"},
+    "data.pose_dir": {"model.streams"},
+    "model.temporal_heads": {"model.d_model"},
+    "model.decoder_heads": {"model.d_model"},
+    "model.decoder_prompt_text": {"model.decoder_prompt_init"},
+    "model.decoder_prompt_tokens": {"model.decoder_prompt_init"},
+    "training.allow_download": {
+        "data.tokenizer_local_files_only",
+        "model.decoder_local_files_only",
+    },
+}
+
+
 @settings(max_examples=50)
 @given(st.sampled_from(known_keys()), st.text(max_size=30))
-def test_any_text_for_any_key_changes_that_key_or_is_a_problem_of_that_text(key, text):
+@example("data.face_dir", "faces")
+@example("model.temporal_heads", "6")
+@example("model.decoder_heads", "0")
+@example("model.decoder_prompt_text", "to Spanish")
+@example("training.allow_download", "yes")
+def test_any_text_for_any_key_changes_that_key_and_what_follows_or_is_a_problem(key, text):
     defaults = flat_values(Settings())
     try:
         found = flat_values(with_set(f"{key}={text}"))
     except SettingsError as error:
         places = [problem.place for problem in error.problems]
         found = defaults if all("--set #1" in place for place in places) else {}
-    assert {k for k, v in defaults.items() if found[k] != v} <= {key}
+    changed = {k for k, v in defaults.items() if found[k] != v}
+    assert changed <= {key} | FOLLOWERS.get(key, set())
 
 
 @given(st.text(min_size=1, max_size=40).filter(lambda text: text.strip()))

@@ -1,8 +1,6 @@
 """What holds inside two processes; test_distributed starts them and looks at their exit codes.
 
-    python together.py [die]
-
-With `die` the first process is killed, and the other one says on stderr how it was told.
+In the end the first process is killed, and the other one says on stderr how it was told.
 """
 
 from __future__ import annotations
@@ -10,21 +8,27 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from slt_cli.errors import SltError, UsageError
 from slt_cli.models.mska.encoder import MSKAEncoder
+from slt_cli.models.mska.norm import MaskedBatchNorm
 from slt_cli.models.recompute import recompute_activations
 from slt_cli.training import distributed
 from slt_cli.training.distributed import (
     average_gradients,
+    end_together,
+    largest,
     lost_processes,
     require_same,
     same_everywhere,
     start_processes,
-    stop_processes,
     sum_over_processes,
     world,
 )
@@ -36,8 +40,10 @@ Clips = list[dict[str, Tensor]]
 def numbers_are_shared() -> None:
     rank = world().rank
     assert (world().size, world().is_main) == (2, rank == 0)
-    assert sum_over_processes([rank + 1, 2.0**-40]) == [3.0, 2.0**-39]
+    for patient in (False, True):
+        assert sum_over_processes([rank + 1, 2.0**-40], patient=patient) == [3.0, 2.0**-39]
     assert same_everywhere(10 + rank) == 10
+    assert largest(10 + rank) == largest(11 - rank) == 11
     require_same("one corpus", "corpus")
     try:
         require_same(f"corpus {rank}", "corpus")
@@ -87,14 +93,40 @@ def loss_of(model: MSKAEncoder, clips: Clips, *, counts: bool = True) -> Tensor:
     return (scores.sum(0) + seen.gloss_feature.square().sum(-1))[seen.valid].sum()
 
 
-def norms_wait_for_each_other(model: MSKAEncoder, cases: list[list[Clips]]) -> None:
-    """Gradients and statistics as of one process, whatever the padding of each is."""
+@contextmanager
+def sums_counted() -> Iterator[list[int]]:
+    """How often this process took part in a sum over all; the other one must have as often."""
+    counted, plain = [0], torch.distributed.all_reduce
+
+    def counting(*arguments: Any, **named: Any) -> Any:
+        counted[0] += 1
+        return plain(*arguments, **named)
+
+    torch.distributed.all_reduce = counting
+    try:
+        yield counted
+    finally:
+        torch.distributed.all_reduce = plain
+    assert largest(counted[0]) == -largest(-counted[0])
+
+
+def norms_wait_for_each_other(
+    model: MSKAEncoder, cases: list[list[Clips]], *, recomputes: bool = False
+) -> None:
+    """Gradients and statistics as of one process, whatever the padding of each is.
+
+    Each norm takes part in two sums forward and in two backward, also where nothing is padded and
+    where no clip counts.
+    """
     alone = learned_alone(small_encoder(), cases)
+    sums = 4 * sum(isinstance(module, MaskedBatchNorm) for module in model.modules())
     for expected, (first, second) in zip(alone, cases, strict=True):
         mine = second if world().rank else first
-        loss = loss_of(model, mine or first, counts=bool(mine))
+        with sums_counted() as counted:
+            loss = loss_of(model, mine or first, counts=bool(mine))
+            loss.backward()
+        assert counted[0] > sums if recomputes else counted[0] == sums
         assert_equal(sum_over_processes([loss.item()]), expected.pop("loss"))
-        loss.backward()
         average_gradients(model)
         for name, value in {**gradients(model), **dict(model.named_buffers())}.items():
             assert_equal(value, expected[name], name)
@@ -147,19 +179,25 @@ def small_encoder() -> MSKAEncoder:
     ).double()
 
 
-def main(fate: str = "") -> None:
+def the_death_of_one_is_told() -> None:
+    if world().is_main:
+        os.kill(os.getpid(), signal.SIGKILL)
+    started = time.monotonic()
+    try:
+        with lost_processes():
+            sum_over_processes([1.0])
+    except SltError as error:
+        assert error.of_one_process
+        assert time.monotonic() - started < 30
+        end_together()  # nobody is left to wait for
+        print(f"told: {error.message}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def main() -> None:
     torch.set_num_threads(1)
     start_processes(torch.device("cpu"))
     numbers_are_shared()
-    if fate == "die":
-        if world().is_main:
-            os.kill(os.getpid(), signal.SIGKILL)
-        try:
-            with lost_processes():
-                sum_over_processes([1.0])
-        except SltError as error:
-            print(f"told: {error.message}", file=sys.stderr)
-            sys.exit(error.exit_code)
     gradients_add_up()
     padded, whole = clips_of([5, 11], 0), clips_of([8, 8], 1)
     cases = [[whole, padded], [padded, whole], [whole[:1], []], [padded, clips_of([7], 2)]]
@@ -168,12 +206,12 @@ def main(fate: str = "") -> None:
     for stack in thrifty.stacks.values():
         for block in stack.blocks:
             recompute_activations(block)
-    norms_wait_for_each_other(thrifty, cases)
+    norms_wait_for_each_other(thrifty, cases, recomputes=True)
     published_mode_goes_through(small_encoder(), [whole, padded])
     published_mode_goes_through(small_encoder(), [padded, []])
-    stop_processes()
-    assert world().size == 1
+    end_together()
+    the_death_of_one_is_told()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -3,14 +3,14 @@
     python two_processes.py OUT.pt
 
 RANK, WORLD_SIZE and MASTER_* say which process this is, as `torchrun` would. OUT.pt of the first
-process gets the losses of every update and the weights at the end.
+process gets what `learn` returns.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from itertools import islice
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,25 +18,20 @@ from torch import nn
 
 from slt_cli.data.loader import TrainLoader
 from slt_cli.data.sample import ClipSample
-from slt_cli.training.distributed import (
-    average_gradients,
-    require_same,
-    start_processes,
-    stop_processes,
-    sum_over_processes,
-    world,
-)
-from slt_cli.training.loop import LoopConfig, compute_losses
+from slt_cli.training.distributed import require_same, start_processes, stop_processes, world
+from slt_cli.training.loop import fit
+from slt_cli.training.optim import PARTS, build_optimizer
+from slt_cli.training.state import Progress
 from tests.models.small import POINTS, small_model
+from tests.training.made_up import config
 
-STEPS, ACCUMULATED = 20, 2
+STEPS = 20
 # In batches of four, with one clip left over: two processes get 2 + 2 clips, or 1 and none.
 LENGTHS = [9, 30, 17, 5, 12, 12, 24, 8, 21, 14, 40, 6, 33]
-CONFIG = LoopConfig(
-    epochs=1, lr=0.02, warmup_steps=0, schedule="none", grad_accum_steps=ACCUMULATED,
-    clip_grad_norm=1.0, label_smoothing=0.1, translation_weight=1.0, ctc_weight=1.0,
-    distillation_weight=1.0, distillation_temperature=1.0, detach_teacher=True, masked=True,
-    save_every_steps=0,
+# Half of the gradients are longer than the clipping allows: what scales them all must show, too.
+CONFIG = config(
+    epochs=100, max_train_steps=STEPS, lr=0.001, grad_accum_steps=2, clip_grad_norm=16.0,
+    label_smoothing=0.1,
 )  # fmt: skip
 
 
@@ -59,49 +54,58 @@ class MadeUpClips:
         return ClipSample(f"clip_{index}", streams, valid, "", [*words, 2], glosses)
 
 
-def model_without_dropout() -> nn.Module:
-    model = small_model()
+def without_dropout(model: nn.Module) -> nn.Module:
     for module in model.modules():
         for name, value in vars(module).items():
             if "drop" in name and isinstance(value, float):
                 setattr(module, name, 0.0)
         if isinstance(module, nn.Dropout):
             module.p = 0.0
-    return model.train()
+    return model
+
+
+def learn() -> dict[str, Any]:
+    """The loss and its terms after each update, the means of each epoch, the weights at the end."""
+    model = without_dropout(small_model())
+    loader = TrainLoader(
+        MadeUpClips(), batch_size=4, max_batch_frames=0, num_workers=0, pin_memory=False, seed=0,
+        worker_init=lambda worker: None, rank=world().rank, size=world().size,
+    )  # fmt: skip
+    updates: list[list[float]] = []
+    epochs: list[dict[str, float]] = []
+
+    def report(event: str, **facts: Any) -> None:
+        if event == "train":
+            updates.append([facts["loss"], *facts["terms"].values()])
+
+    def end_of_epoch(progress: Progress, means: dict[str, float]) -> float:
+        names = ("loss", "translation", "ctc", "distillation", "token", "clips", "frames")
+        epochs.append({name: means[name] for name in names})
+        return means["loss"]
+
+    optimizer = build_optimizer(
+        model, kind="sgd", rates=dict.fromkeys(PARTS, CONFIG.lr), weight_decay=0.01, momentum=0.9
+    )
+    fit(
+        model, optimizer, loader, CONFIG, Progress(), device=torch.device("cpu"),
+        save=lambda *_, **__: None, end_of_epoch=end_of_epoch, report=report,
+        should_stop=lambda: None,
+    )  # fmt: skip
+    return {
+        "size": world().size, "updates": updates, "epochs": epochs, "model": model.state_dict(),
+    }  # fmt: skip
 
 
 def main(out: str) -> None:
     torch.set_num_threads(1)
     start_processes(torch.device("cpu"))
-    rank, size = world().rank, world().size
-    assert size == int(os.environ.get("WORLD_SIZE", "1")), "the processes did not find each other"
+    assert world().size == int(os.environ["WORLD_SIZE"]), "the processes did not find each other"
     require_same("made-up clips", "data")
-    model = model_without_dropout()
-    loader = TrainLoader(
-        MadeUpClips(), batch_size=4, max_batch_frames=0, num_workers=0, pin_memory=False, seed=0,
-        worker_init=lambda worker: None, rank=rank, size=size,
-    )  # fmt: skip
-    optimizer = torch.optim.SGD(model.parameters(), lr=CONFIG.lr, momentum=0.9)
-    losses, clips, empty = [], [], 0
-    batches = (batch for epoch in range(100) for batch in loader.epoch(epoch, 0))
-    for batch in islice(batches, STEPS * ACCUMULATED):
-        terms = compute_losses(model, batch, CONFIG)
-        (terms["loss"] / ACCUMULATED).backward()
-        names = ("loss", "translation", "ctc", "distillation", "token")
-        losses.append(sum_over_processes([terms[name].item() for name in names]))
-        clips.append(sum_over_processes([len(batch.video_ids)])[0])
-        empty += not batch.video_ids
-        if len(losses) % ACCUMULATED == 0:
-            average_gradients(model)
-            nn.utils.clip_grad_norm_(model.parameters(), CONFIG.clip_grad_norm)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+    learned = learn()
     if world().is_main:
-        torch.save(
-            {"losses": losses, "clips": clips, "size": size, "model": model.state_dict()}, out
-        )
-    assert sum_over_processes([empty])[0] == (size > 1) * clips.count(1.0)
+        torch.save(learned, out)
     stop_processes()
+    assert world().size == 1
 
 
 if __name__ == "__main__":

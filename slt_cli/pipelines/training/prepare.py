@@ -60,13 +60,15 @@ class Run:
         """What `config.json` holds."""
         from importlib.metadata import version
 
+        from slt_cli.training.loop import parameter_counts
+
         return {
             "slt": __version__, "torch": version("torch"), "preset": loaded.preset,
             "settings": stored_settings(self.settings), "overrides": loaded.overrides(),
             "shape": asdict(self.shape), "fingerprint": sha256_json(self.clips.hashes()),
             "landmarks": self.landmarks, "starts": self.starts, "without_ctc": self.short,
             "clips": {"train": len(self.clips.train), "val": len(self.clips.val)},
-            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "parameters": parameter_counts(self.model),
             "damaged": list(self.clips.damaged),
         }  # fmt: skip
 

@@ -19,6 +19,14 @@ def check_recipe(settings: Settings) -> None:
             f"min_lr ({optim.min_lr}) is above lr ({optim.lr})", where="optim.min_lr",
             hint="--min-lr 0",
         )  # fmt: skip
+    mixed = [part for part, share in settings.data.mix_streams.items() if share > 0]
+    unread = [part for part in mixed if part not in model.streams]
+    if unread:
+        raise UsageError(
+            f"data.mix_streams names {', '.join(unread)}, which the model does not read",
+            where="data.mix_streams",
+            hint=f"add it to model.streams, now {', '.join(model.streams)}",
+        )
     if settings.training.task != "sign2gloss":
         return
     if not model.mska_ctc_weight:

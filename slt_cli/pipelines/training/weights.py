@@ -71,6 +71,11 @@ def _fill(model: SltModel, payload: dict[str, Any], path: Path, settings: Settin
     if not isinstance(weights, dict):
         raise UsageError("the file holds no model", where=str(path), hint="give best.pt of a run")
     target, what = model, "the model"
+    if (settings.training.task, _task(payload)) == ("sign2gloss", "gloss2text"):
+        raise UsageError(
+            "of a gloss2text run only the text decoder could be taken, which sign2gloss does not "
+            "train", where=str(path), hint="--task sign2text",
+        )  # fmt: skip
     if (_task(payload) == "gloss2text") != (settings.training.task == "gloss2text"):
         target, what, prefix = model.decoder, "the text decoder", "decoder."
         weights = {
