@@ -10,6 +10,8 @@ import pytest
 
 from slt_cli.cli.main import join_set_pairs, run
 
+CROPS = ["--streams", "keypoints,pose,face,hand_left,hand_right"]
+
 
 @pytest.fixture(autouse=True)
 def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,11 +54,11 @@ def refused(capsys: pytest.CaptureFixture[str]):
         (["--mska-sgr-per-stream"], "model.mska_sgr_shared", False),
         (["--mska-sgr-activation", "linear"], "model.mska_sgr_activation", "identity"),
         (["--mska-sgr-activation", "none"], "model.mska_sgr_activation", "identity"),
-        (["--mix-stream", "face:0.5", "--mix-stream", "hand-left"], "data.mix_streams",
+        ([*CROPS, "--mix-stream", "face:0.5", "--mix-stream", "hand-left"], "data.mix_streams",
          {"face": 0.5, "hand_left": 1.0}),
-        (["--set", "data.mix_streams", "pose:0.1,hand_right"], "data.mix_streams",
+        ([*CROPS, "--set", "data.mix_streams", "pose:0.1,hand_right"], "data.mix_streams",
          {"pose": 0.1, "hand_right": 1.0}),
-        (["--mix-stream", '{"face": 0.5}'], "data.mix_streams", {"face": 0.5}),
+        ([*CROPS, "--mix-stream", '{"face": 0.5}'], "data.mix_streams", {"face": 0.5}),
         (["--keypoint-translate-range", "-0.05,0.05"], "data.keypoint_translate_range",
          [-0.05, 0.05]),
         (["--keypoint-translate-range", "-0.1,0.1,-0.2,0.2"], "data.keypoint_translate_range",

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -183,15 +184,13 @@ def the_death_of_one_is_told() -> None:
     if world().is_main:
         os.kill(os.getpid(), signal.SIGKILL)
     started = time.monotonic()
-    try:
-        with lost_processes():
-            sum_over_processes([1.0])
-    except SltError as error:
-        assert error.of_one_process
-        assert time.monotonic() - started < 30
-        end_together()  # nobody is left to wait for
-        print(f"told: {error.message}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with pytest.raises(SltError) as caught, lost_processes():
+        sum_over_processes([1.0])
+    assert caught.value.of_one_process
+    assert time.monotonic() - started < 30
+    end_together()  # nobody is left to wait for
+    print(f"told: {caught.value.message}", file=sys.stderr)
+    sys.exit(caught.value.exit_code)
 
 
 def main() -> None:
