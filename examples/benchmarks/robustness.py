@@ -37,7 +37,7 @@ MODES = {
     "reference": ["--mska-mode", "reference", "--keypoint-interpolate-gap", "0"],
 }
 ALIKE = [
-    "--lr", "0.002", "--warmup-steps", "150", "--keypoint-frame-dropout", "12",
+    "--lr", "0.002", "--warmup-steps", "150", "--keypoint-frame-dropout", "20",
     "--keypoint-point-dropout", "0.02",
 ]  # fmt: skip
 GAP = 10
@@ -47,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("data", type=Path)
     parser.add_argument("--folder", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--clips", type=int, nargs=3, default=(1200, 60, 300))
     args = parser.parse_args()
     clean = args.folder / "clean"
