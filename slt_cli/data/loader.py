@@ -126,11 +126,19 @@ class TrainLoader:
     def close(self) -> None:
         """End the worker processes; no epoch can be read any more.
 
-        They ignore SIGTERM, so that one which is sent to all lets the main process save: left to
-        the end of the interpreter, which sends it to them and waits, they would keep it for ever.
+        Nothing else would. They ignore SIGTERM, so that one which is sent to all lets the main
+        process save, and torch and the interpreter know no other way to end those that hang: they
+        would wait for ever. A kept traceback keeps torch's iterator, too, which ends them when it
+        goes.
         """
         self._running.close()
+        iterator = self._loader._iterator  # there once workers were started
         del self._loader
+        if iterator is not None:
+            iterator._shutdown_workers()  # gives each a few seconds
+            for worker in iterator._workers:
+                worker.kill()
+                worker.join()
 
     def _epoch(self, epoch: int, start: int) -> Generator[Batch, None, None]:
         batches = self.order.batches(epoch)[start:]
