@@ -43,7 +43,7 @@ class Estimate:
         return {
             "parameters": {p.name: {"trained": p.trained, "frozen": p.frozen} for p in self.parts},
             "memory_mib": round(self.memory_bytes / 2**20), "memory_how": self.memory_how,
-            "disk_mib": math.ceil(self.disk_bytes / 2**20), "train_s": round(self.train_s, 1),
+            "disk_mib": math.ceil(self.disk_bytes / 2**20), "train_s": round(self.train_s, 3),
             "time_how": self.time_how, "updates": self.updates,
         }  # fmt: skip
 
