@@ -1,7 +1,7 @@
 """An epoch that an error ends in the middle while its traceback is kept: test_loader runs this.
 
-Writes the numbers of the data-loading processes and the time of the error to stdout. SIGTERM is
-sent to all of them first, as a terminal or a batch system does: they must outlive it.
+Of the two data-loading processes one hangs and the other one raises the error, after a SIGTERM to
+both, as a terminal or a batch system sends it. Their numbers and the time go to stdout.
 """
 
 from __future__ import annotations
@@ -12,25 +12,41 @@ import sys
 import time
 from contextlib import closing
 
+import torch.utils.data
+
+from slt_cli.data.sample import ClipSample
 from slt_cli.training.signals import ignore_stop_signals
-from tests.data.test_loader import train_loader
+from tests.data.test_loader import Clips, train_loader
+
+torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL = 0.5  # seconds that each gets to end
+
+
+class Troubled(Clips):
+    """The first worker gives a batch and hangs in its next one, the second one fails at once."""
+
+    def __getitem__(self, item: tuple[int, int]) -> ClipSample:
+        read.append(item)
+        if torch.utils.data.get_worker_info().id == 1:
+            raise ValueError("in the middle of an epoch")
+        if len(read) == 2:
+            time.sleep(10_000)
+        return super().__getitem__(item)
 
 
 def give_up() -> None:
-    """Batches of one clip each, so that most of them are still to come or on their way."""
     with closing(
-        train_loader(batch_size=1, num_workers=2, worker_init=ignore_stop_signals)
+        train_loader(Troubled(), batch_size=1, num_workers=2, worker_init=ignore_stop_signals)
     ) as loader:
         batches = loader.epoch(0, 0)
         next(batches)
         workers = [worker.pid for worker in loader._loader._iterator._workers]
         for worker in workers:
             os.kill(worker, signal.SIGTERM)
-        next(batches)
         print(*workers, time.time(), flush=True)
-        raise ValueError("in the middle of an epoch")
+        next(batches)
 
 
+read: list[tuple[int, int]] = []
 try:
     give_up()
 except ValueError as error:
