@@ -38,7 +38,7 @@ RUNS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--clips", type=int, default=200, help="training clips")
+    parser.add_argument("--clips", type=int, default=64, help="training clips")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)
